@@ -1,0 +1,99 @@
+/*
+ * Prints what is issued and what was used. Main thread only. The plaintext of a key passes through here once.
+ */
+#include "cli/key_run.h"
+
+#include "cli/args.h"
+#include "cli/cell.h"
+#include "cli/limits_view.h"
+#include "cli/nouns.h"
+#include "cli/report.h"
+#include "cli/request.h"
+#include "cli/table.h"
+
+#include <stdio.h>
+
+/* ---- issue ---- */
+
+/* Enough to see that it is what was wanted; `key show` has the rest. */
+static bool describe(struct tk_arena *arena, const json_t *key)
+{
+        static const struct tk_cli_column shown[] = {
+                {"for", "consumer", TK_CLI_AS_NAMED, 0},
+                {"scopes", "scopes", TK_CLI_AS_LIST, 0},
+                {"limits", "limits", TK_CLI_AS_LIMITS, 0},
+                {"expires", "expires_at", TK_CLI_AS_EXPIRY, 0},
+        };
+        fprintf(stderr, "issued %s for %s, %s\n", json_string_value(json_object_get(key, "id")),
+                json_string_value(json_object_get(key, "api")),
+                json_string_value(json_object_get(key, "environment")));
+        for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+                struct tk_cli_cell cell;
+                if (!tk_cli_cell_make(arena, &shown[i], key, true, &cell))
+                        return false;
+                fprintf(stderr, "  %-7s  %s\n", shown[i].title, cell.text);
+        }
+        return true;
+}
+
+static int print_issued(const struct tk_cli_run *run, const json_t *reply)
+{
+        const char *plaintext = json_string_value(json_object_get(reply, "key"));
+        if (!describe(run->arena, reply))
+                return tk_cli_out_of_memory();
+        if (!plaintext)
+                return tk_cli_fail(
+                        TK_CLI_EXIT_rejected, NULL, "issue another one, and revoke this if nobody has it",
+                        "the key was issued before, under the same --idempotency-key, and is stored nowhere");
+        fputs("This is the key. It is stored nowhere: keep it now.\n", stderr);
+        printf("%s\n", plaintext);
+        return TK_CLI_EXIT_ok;
+}
+
+int tk_cli_run_key_issue(const struct tk_cli_run *run)
+{
+        /* The time would differ in a repeat, and with it the body. */
+        if (tk_cli_args_has(run, TK_CLI_OPTION_idempotency_key) &&
+            tk_cli_args_has(run, TK_CLI_OPTION_expires_in))
+                return tk_cli_fail(
+                        TK_CLI_EXIT_usage, NULL, "say --expires-at with a date",
+                        "--expires-in means another time in each repeat, so --idempotency-key cannot work");
+        json_t *reply;
+        int exit = tk_cli_ask(run, NULL, &reply);
+        if (exit != TK_CLI_EXIT_ok)
+                return exit;
+        exit = tk_cli_args_has(run, TK_CLI_OPTION_json) ? tk_cli_print_json(reply) : print_issued(run, reply);
+        json_decref(reply);
+        return exit;
+}
+
+/* ---- usage ---- */
+
+static bool print_usage(const struct tk_cli_run *run, const json_t *reply)
+{
+        static const struct tk_cli_column columns[] = {
+                {"ADMITTED", "key.admitted", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD},
+                {"REFUSED", "key.refused", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD},
+                {"LAST USED", "key.last_used_at", TK_CLI_AS_EXPIRY, TK_CLI_IN_RECORD},
+                {"SUBSCRIPTION ADMITTED", "subscription.admitted", TK_CLI_AS_TEXT,
+                 TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
+                {"SUBSCRIPTION REFUSED", "subscription.refused", TK_CLI_AS_TEXT,
+                 TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
+        };
+        static const struct tk_cli_view view = {TK_CLI_COLUMNS(columns)};
+        json_t *limits = json_deep_copy(tk_cli_member(reply, "key.limits"));
+        json_t *shared = tk_cli_member(reply, "subscription.limits");
+        bool good = limits && (!shared || json_array_extend(limits, shared) == 0) &&
+                    tk_cli_record_print(run->arena, &view, reply);
+        if (good && json_array_size(limits) > 0) {
+                putchar('\n');
+                good = tk_cli_table_print(run->arena, &tk_cli_limits_view, limits);
+        }
+        json_decref(limits);
+        return good;
+}
+
+int tk_cli_run_key_usage(const struct tk_cli_run *run)
+{
+        return tk_cli_run_shown(run, print_usage);
+}

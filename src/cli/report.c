@@ -1,0 +1,89 @@
+/*
+ * Prints failures. Called by all of src/cli, from the main thread; serve prints only what stops it before it serves.
+ */
+#include "cli/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_line(const char *label, const char *text)
+{
+        if (text && text[0] != '\0')
+                fprintf(stderr, "  %s: %s\n", label, text);
+}
+
+int tk_cli_fail(enum tk_cli_exit exit, const char *field, const char *mend, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        fputs("tollkeeper: ", stderr);
+        vfprintf(stderr, format, args);
+        fputc('\n', stderr);
+        va_end(args);
+        print_line("field", field);
+        print_line("mend", mend);
+        return (int)exit;
+}
+
+int tk_cli_out_of_memory(void)
+{
+        return tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "out of memory");
+}
+
+static const char *member(const json_t *problem, const char *name)
+{
+        const char *text = json_string_value(json_object_get(problem, name));
+        return text ? text : "";
+}
+
+/* Whether a JSON pointer is at or below a member whose dots lead into objects. */
+static bool pointer_within(const char *pointer, const char *member_path)
+{
+        if (pointer[0] != '/')
+                return false;
+        pointer++;
+        for (; *member_path; member_path++, pointer++)
+                if (*pointer != *member_path && !(*member_path == '.' && *pointer == '/'))
+                        return false;
+        return *pointer == '\0' || *pointer == '/';
+}
+
+/* The flag that the field came from, or NULL. */
+static const char *flag_of(const struct tk_cli_run *run, const char *field)
+{
+        for (size_t i = 0; i < run->given_count; i++) {
+                const struct tk_cli_option_info *info = &tk_cli_options[run->given[i].option];
+                if (info->member && (pointer_within(field, info->member) || strcmp(field, info->member) == 0))
+                        return info->flag;
+        }
+        return NULL;
+}
+
+static enum tk_cli_exit exit_for(long http_status, const char *type)
+{
+        if (strcmp(type, "urn:tollkeeper:problem:uncertain") == 0)
+                return TK_CLI_EXIT_uncertain;
+        if (http_status == 401 || http_status == 403)
+                return TK_CLI_EXIT_denied;
+        if (http_status >= 400 && http_status < 500 && http_status != 429)
+                return TK_CLI_EXIT_rejected;
+        return TK_CLI_EXIT_failed;
+}
+
+int tk_cli_fail_problem(const struct tk_cli_run *run, long http_status, const json_t *problem)
+{
+        const char *detail = member(problem, "detail");
+        if (detail[0] == '\0')
+                detail = member(problem, "title");
+        if (detail[0] == '\0')
+                return tk_cli_fail(TK_CLI_EXIT_failed, NULL, "is it a Tollkeeper that answers there?",
+                                   "the reply has status %ld and says nothing more", http_status);
+
+        char field[256];
+        const char *pointer = member(problem, "field");
+        const char *flag = flag_of(run, pointer);
+        snprintf(field, sizeof(field), flag ? "%s (--%s)" : "%s", pointer, flag);
+        return tk_cli_fail(exit_for(http_status, member(problem, "type")), field, member(problem, "mend"),
+                           "%s", detail);
+}

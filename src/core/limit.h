@@ -1,0 +1,150 @@
+/*
+ * The arithmetic of limits. Pure but for the shared slot that it is given; lock-free; any number of threads and
+ * processes on one slot. Exact from 1 a month to 10^9 a second for any cost (DESIGN.md section 6).
+ *
+ * Why 128 bits: a token bucket is exact when time is counted in units of 1/N' ns, N' and W' being limit and window in
+ * lowest terms: one unit of cost is then exactly W' of them. Nanoseconds since 1970 times N' outgrow 64 bits.
+ */
+#ifndef TK_CORE_LIMIT_H
+#define TK_CORE_LIMIT_H
+
+#include "core/calendar.h"
+#include "core/error.h"
+#include "core/str.h"
+
+#include <stdint.h>
+
+#define TK_NEVER UINT64_MAX /* a time that is merely too long for 64 bits is TK_NEVER - 1 */
+
+#define TK_LIMIT_NAME_MAX      32                         /* bytes, without NUL */
+#define TK_LIMIT_UNITS_MAX     UINT64_C(1000000000000000) /* 10^15: limit, burst */
+#define TK_LIMIT_COST_MAX      UINT64_C(1000000000000)    /* 10^12: cost of one request */
+#define TK_LIMIT_WINDOW_MAX_NS (UINT64_C(366) * 86400 * TK_NS_PER_S)
+#define TK_LIMIT_LENGTH_MAX_S  (INT64_C(3660) * 86400) /* of a fixed window */
+
+/* The clocks of deciders that share a slot, as they read them for one decision, are at most this far apart. */
+#define TK_RATE_SKEW_NS (UINT64_C(60) * TK_NS_PER_S)
+
+/*
+ * The shared state of one limit: 16 bytes, compared and exchanged as a whole.
+ *   rate:    the theoretical arrival time in units of 1/N' ns since 1970, as one 128-bit number (lo, hi)
+ *   window:  lo = units used, hi = start of the period they were used in, seconds since 1970
+ * All zero is a fresh limit.
+ */
+struct tk_slot {
+        _Alignas(16) uint64_t lo;
+        uint64_t hi;
+};
+_Static_assert(sizeof(struct tk_slot) == 16, "a slot is exchanged by one 16-byte instruction");
+
+/* What a limit says to a request. */
+struct tk_limit_state {
+        bool admitted;
+        uint64_t remaining; /* units that would be admitted at once, after this cost if it was admitted */
+        uint64_t wait_ns;   /* when refused: until `cost` would be admitted, or TK_NEVER; else 0 */
+        uint64_t reset_ns;  /* until the limit is whole again: full bucket, or end of the period */
+};
+
+/* ---- rate: GCRA, ITU-T I.371 annex A, virtual scheduling ---- */
+
+struct tk_rate {
+        uint64_t units;    /* N', limit over gcd */
+        uint64_t interval; /* W', window in ns over gcd: one unit of cost, in 1/N' ns */
+        uint64_t burst;
+};
+
+/*
+ *   limit      1 to TK_LIMIT_UNITS_MAX units per window, at most 10^9 a second
+ *   window_ns  1 to TK_LIMIT_WINDOW_MAX_NS
+ *   burst      1 to TK_LIMIT_UNITS_MAX
+ * TK_INVALID when outside; whatever it accepts is exact.
+ */
+enum tk_err tk_rate_init(uint64_t limit, uint64_t window_ns, uint64_t burst, struct tk_rate *ret_rate);
+
+/*
+ * Admit `cost` units (meant: 0 to TK_LIMIT_COST_MAX; safe: any) at now_ns, or refuse and charge nothing. Cost 0
+ * is always admitted and charges nothing.
+ * Over any interval t at most burst + t * limit / window is admitted. When time goes back the bucket never looks
+ * fuller for it, only emptier, until time has caught up.
+ * The state is clamped: an arrival time later than now + burst * window / limit + TK_RATE_SKEW_NS, which only
+ * garbage or a clock that was put back by more than the skew can leave, is lowered to that instant by the next
+ * call, admitted or not. The limit then refuses for at most the skew longer than an empty bucket would.
+ */
+bool tk_rate_admit(struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
+                   struct tk_limit_state *ret_state);
+
+/* What tk_rate_admit would say, charging nothing (remaining is before the cost). */
+bool tk_rate_peek(const struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
+                  struct tk_limit_state *ret_state);
+
+/*
+ * The units in use under from_rate (rounded up, at most the new burst) as a slot for another rate: for a plan
+ * change, which gives a limit a new slot because ticks differ. What is charged to `from` after the read is not
+ * carried.
+ */
+void tk_rate_carry(const struct tk_slot *from, const struct tk_rate *from_rate, const struct tk_rate *rate,
+                   uint64_t now_ns, struct tk_slot *ret_slot);
+
+/* ---- window: at most `limit` units a period ---- */
+
+struct tk_window {
+        uint64_t limit; /* 0 to TK_LIMIT_UNITS_MAX; 0 admits nothing */
+        enum tk_period_kind kind;
+        int64_t length_s; /* for TK_PERIOD_FIXED */
+        int64_t anchor_s; /* 0 = UTC; to TK_TIME_MAX_S */
+};
+
+/*
+ * As tk_rate_admit, without its clamp. A period never goes back: when the slot holds a later period than now_ns
+ * gives, that one counts, however late. A slot that holds garbage may so refuse until then, or for ever (wait_ns
+ * TK_NEVER), but never over-admits.
+ *   ret_period_s  the start of the period that was charged, for tk_window_refund
+ */
+bool tk_window_admit(struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
+                     struct tk_limit_state *ret_state, int64_t *ret_period_s);
+
+bool tk_window_peek(const struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns,
+                    uint64_t cost, struct tk_limit_state *ret_state);
+
+/*
+ * Give back `cost` charged in the period that began at period_s; nothing when the slot has moved to another
+ * period or holds less than that.
+ */
+void tk_window_refund(struct tk_slot *slot, int64_t period_s, uint64_t cost);
+
+/* ---- the definition of a limit, as users write it ---- */
+
+enum tk_limit_kind { TK_LIMIT_RATE = 1, TK_LIMIT_WINDOW = 2 };
+
+struct tk_limit_def {
+        enum tk_limit_kind kind;
+        enum tk_period_kind period; /* window limits; TK_PERIOD_FIXED for rates */
+        bool anchored; /* window limits: periods begin at the subscription's start, not at UTC boundaries */
+        uint64_t limit;
+        uint64_t burst;   /* rates; 0 elsewhere */
+        int64_t length_s; /* rates and fixed windows: seconds; 0 for calendar periods */
+        char name[TK_LIMIT_NAME_MAX + 1];
+};
+
+/*
+ * `per` as users write it.
+ *   rate:   a duration (`10s`, `1m`) or second, sec, s, minute, min, m, hour, h, day, d, month (30 days)
+ *   window: a duration is a fixed window; hour, day, week, month are calendar periods
+ * Sets period and length_s. False when it is neither.
+ */
+bool tk_limit_per_parse(enum tk_limit_kind kind, struct tk_str per, enum tk_period_kind *ret_period,
+                        int64_t *ret_length_s);
+
+/* The canonical `per` of a definition: "1m", "month". At most 24 bytes with NUL. */
+void tk_limit_per_format(const struct tk_limit_def *def, char ret_text[24]);
+
+/*
+ * `100/min` or `100/min,burst=200` for a rate, `1000/day` for a window. The name is left empty, burst defaults to
+ * limit. Syntax only: ranges are for tk_limit_def_check().
+ */
+bool tk_limit_text_parse(enum tk_limit_kind kind, struct tk_str text, struct tk_limit_def *ret_def);
+
+/* Every range and combination. On TK_INVALID *ret_why says in a phrase what is wrong (static storage). */
+enum tk_err tk_limit_def_check(const struct tk_limit_def *def, const char **ret_why);
+
+#endif

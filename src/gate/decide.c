@@ -1,0 +1,128 @@
+/*
+ * The decision: the checks in the order of DESIGN.md section 5, then the charge, then the counters. Runs on any thread of
+ * any process; allocates nothing, locks nothing, calls the kernel for nothing but the vDSO clock. What a check is
+ * about stands in lookup.c, restrict.c and limits.c; here are those that only look at the key's words.
+ */
+#include "gate/request.h"
+
+#include <string.h>
+
+/* ---- the key's words ---- */
+
+bool tk_check_not_revoked(struct tk_request *request)
+{
+        return tk_control_state(request->control) != TK_LINE_REVOKED;
+}
+
+bool tk_check_not_suspended(struct tk_request *request)
+{
+        uint32_t state = atomic_load_explicit(&request->environment->state, memory_order_acquire);
+        const char *reason = NULL;
+
+        /* A revoked one was refused before; only an explanation comes here with it. */
+        if (tk_control_state(request->control) != TK_LINE_ACTIVE &&
+            tk_control_state(request->control) != TK_LINE_REVOKED)
+                reason = "the key is suspended";
+        else if (request->control & TK_CONTROL_CONSUMER_SUSPENDED)
+                reason = "its consumer is suspended";
+        else if (request->subscription_control &&
+                 tk_control_state(request->subscription_control) != TK_LINE_ACTIVE)
+                reason = "its subscription is suspended";
+        else if (state != TK_LINE_ACTIVE)
+                reason = "its API or environment is suspended";
+        if (reason)
+                request->answer->reason = reason;
+        return !reason;
+}
+
+bool tk_check_begun(struct tk_request *request)
+{
+        return request->now_s >= tk_pair_low(request->validity);
+}
+
+bool tk_check_not_expired(struct tk_request *request)
+{
+        uint32_t not_after = tk_pair_high(request->validity);
+        return not_after == 0 || request->now_s < not_after;
+}
+
+bool tk_check_environment(struct tk_request *request)
+{
+        return tk_control_environment(request->control) == request->ask->environment;
+}
+
+bool tk_check_available(struct tk_request *request)
+{
+        request->damage = tk_gate_why_unavailable(request->gate, request->now_ns);
+        return !request->damage;
+}
+
+/* ---- the walk ---- */
+
+void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const struct tk_ask *ask,
+                     struct tk_answer *answer)
+{
+        memset(answer, 0, offsetof(struct tk_answer, limits));
+        ret_request->gate = gate;
+        ret_request->ask = ask;
+        ret_request->answer = answer;
+        ret_request->now_ns = ask->now_ns ? ask->now_ns : tk_gate_now_ns(gate);
+        ret_request->now_s = (int64_t)(ret_request->now_ns / TK_NS_PER_S);
+        ret_request->number = 0;
+        ret_request->shaped = false;
+        ret_request->subscription_control = 0;
+        ret_request->anchor_s = 0;
+        ret_request->rehearsal = false;
+        ret_request->limits_looked_at = false;
+        ret_request->rate_refused = ret_request->window_refused = false;
+        ret_request->limit_count = 0;
+        ret_request->damage = NULL;
+}
+
+static void refuse(struct tk_request *request, enum tk_code code)
+{
+        request->answer->code = code;
+        if (request->damage) {
+                request->answer->code = TK_CODE_unavailable;
+                request->answer->reason = request->damage;
+        }
+}
+
+void tk_request_decide(struct tk_request *request)
+{
+#define X(code, check, describe)                                                                             \
+        if (!check(request)) {                                                                               \
+                refuse(request, TK_CODE_##code);                                                             \
+                return;                                                                                      \
+        }
+        TK_CHECKS(X)
+#undef X
+        if (!tk_request_charge(request)) {
+                refuse(request, request->rate_refused ? TK_CODE_rate_limited : TK_CODE_quota_exceeded);
+                return;
+        }
+        request->answer->code = TK_CODE_valid;
+}
+
+static void count(struct tk_format_meter *meter, bool admitted, int64_t now_s)
+{
+        if (admitted)
+                atomic_fetch_add_explicit(&meter->admitted, 1, memory_order_relaxed);
+        else
+                atomic_fetch_add_explicit(&meter->refused, 1, memory_order_relaxed);
+        atomic_store_explicit(&meter->last_used_s, (uint32_t)now_s, memory_order_relaxed);
+}
+
+void tk_gate_decide(struct tk_gate *gate, const struct tk_ask *ask, struct tk_answer *ret_answer)
+{
+        struct tk_request request;
+        tk_request_init(&request, gate, ask, ret_answer);
+        tk_request_decide(&request);
+        if (!ret_answer->identified)
+                return;
+
+        bool admitted = ret_answer->code == TK_CODE_valid;
+        count(request.key.meter, admitted, request.now_s);
+        if (request.subscription_control)
+                count(request.subscription.meter, admitted, request.now_s);
+}

@@ -1,0 +1,369 @@
+/*
+ * Make, open, check and retire the set of shared files. Called at start by the daemon and by every decider, from one thread.
+ * What a header may contain is decided here and nowhere else. Never touches a line.
+ */
+#include "gate/files.h"
+
+#include "core/crc32.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GIB       (UINT64_C(1) << 30)
+#define NS_PER_MS UINT64_C(1000000)
+
+struct file_spec {
+        const char *name, *new_name;
+        char magic[8];
+        uint32_t line_bytes;
+        uint32_t first_line;
+        uint64_t reserve_bytes;
+        uint64_t growth_lines;
+        uint64_t start_lines; /* in use from the start, so that line 0 can mean none */
+};
+
+/* clang-format off */
+static const struct file_spec specs[TK_FILE_COUNT] = {
+        [TK_FILE_KEYS]          = {"keys", "keys.new", "TKGKEYS", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
+        [TK_FILE_SUBSCRIPTIONS] = {"subscriptions", "subscriptions.new", "TKGSUBS", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
+        [TK_FILE_POLICY]        = {"policy", "policy.new", "TKGPOLI", TK_POLICY_LINE_BYTES, TK_POLICY_FIRST_LINE, 16 * GIB, 65536, 1},
+        [TK_FILE_FOREIGN]       = {"foreign", "foreign.new", "TKGFORN", 64, TK_FORMAT_HEADER_BYTES, 32 * GIB, 16, 0},
+        [TK_FILE_METERS]        = {"meters", "meters.new", "TKGMETR", 64, TK_FORMAT_HEADER_BYTES, 128 * GIB, 4096, 1},
+        [TK_FILE_RESERVATIONS]  = {"reservations", "reservations.new", "TKGRESV", TK_RESERVATION_LINE_BYTES, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
+        [TK_FILE_NAMED]         = {"named", "named.new", "TKGNAME", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
+        [TK_FILE_EVENTS]        = {"events", "events.new", "TKGEVNT", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
+};
+/* clang-format on */
+
+void tk_files_init(struct tk_files *files)
+{
+        memset(files, 0, sizeof *files);
+        for (int i = 0; i < TK_FILE_COUNT; i++)
+                files->areas[i].fd = -1;
+}
+
+void tk_files_close(struct tk_files *files)
+{
+        for (int i = 0; i < TK_FILE_COUNT; i++) {
+                struct tk_area *area = &files->areas[i];
+                if (area->header)
+                        munmap(area->header, area->reserve_bytes);
+                if (area->fd >= 0)
+                        close(area->fd);
+        }
+        tk_files_init(files);
+}
+
+uint64_t tk_files_now_ns(const struct tk_files *files)
+{
+        const struct tk_format_header *keys = tk_files_keys_header(files);
+        struct timespec monotonic;
+        clock_gettime(CLOCK_MONOTONIC, &monotonic);
+
+        uint64_t offset_ms = tk_unseal(atomic_load_explicit(&keys->time_offset_ms, memory_order_relaxed));
+        return (uint64_t)monotonic.tv_sec * TK_NS_PER_S + (uint64_t)monotonic.tv_nsec + offset_ms * NS_PER_MS;
+}
+
+/* ---- what a header must be ---- */
+
+static bool all_zero(const uint8_t *bytes, size_t len)
+{
+        uint8_t any = 0;
+        for (size_t i = 0; i < len; i++)
+                any |= bytes[i];
+        return any == 0;
+}
+
+static const char *check_identity(const struct tk_format_header *header, const struct file_spec *spec)
+{
+        if (memcmp(header->magic, spec->magic, sizeof header->magic) != 0)
+                return "it is not a file of a gate (magic)";
+        if (header->byte_order != TK_FORMAT_BYTE_ORDER)
+                return "it was written by a machine of another byte order";
+        if (header->version != TK_FORMAT_VERSION)
+                return "its format version is not the one of this program";
+        if (header->crc != tk_crc32(header, TK_FORMAT_CRC_BYTES))
+                return "its header is damaged (CRC)";
+        if (header->header_bytes != TK_FORMAT_HEADER_BYTES || header->line_bytes != spec->line_bytes ||
+            header->first_line != spec->first_line || header->reserve_bytes != spec->reserve_bytes)
+                return "its sizes are not those of this program";
+        if (header->incarnation == 0)
+                return "it has no incarnation";
+        return NULL;
+}
+
+/* The words from one offset up to another. */
+static bool words_sealed(const struct tk_format_header *header, size_t from, size_t to)
+{
+        for (size_t at = from; at < to; at += sizeof(uint64_t)) {
+                const _Atomic uint64_t *word = (const void *)((const uint8_t *)header + at);
+                if (!tk_sealed(atomic_load_explicit(word, memory_order_relaxed)))
+                        return false;
+        }
+        return true;
+}
+
+#define AT(field) offsetof(struct tk_format_header, field)
+
+static const char *check_words(const struct tk_format_header *header, enum tk_file file)
+{
+        static const char stray[] = "its header has values where none may be";
+        const uint8_t *bytes = (const uint8_t *)header;
+
+        if (!all_zero(header->zero_a, sizeof header->zero_a) ||
+            !all_zero(header->zero_b, sizeof header->zero_b) ||
+            !all_zero(header->zero_c, sizeof header->zero_c) ||
+            !all_zero(header->zero_d, sizeof header->zero_d))
+                return stray;
+        if (file >= TK_FILE_METERS && !all_zero(bytes + AT(capacity_lines), AT(zero_b) - AT(capacity_lines)))
+                return stray;
+        if (file != TK_FILE_KEYS && !all_zero(bytes + AT(applied_seq), AT(foreign_table) - AT(applied_seq)))
+                return stray;
+        if (file != TK_FILE_FOREIGN && !all_zero(bytes + AT(foreign_table), AT(zero_d) - AT(foreign_table)))
+                return stray;
+        if (!words_sealed(header, AT(capacity_lines), AT(zero_b)) ||
+            !words_sealed(header, AT(applied_seq), AT(zero_c)) ||
+            !words_sealed(header, AT(shared), AT(zero_d)))
+                return "a word of its header is damaged";
+        return NULL;
+}
+
+static const char *check_bounds(const struct tk_files *files, enum tk_file file, uint64_t file_bytes)
+{
+        const struct tk_area *area = &files->areas[file];
+        uint64_t capacity = tk_area_capacity(area);
+        uint64_t used = tk_area_used(area);
+
+        if (capacity > area->reserve_lines)
+                return "its capacity exceeds its mapping";
+        if (used > capacity)
+                return "it has more lines in use than it has";
+        if (used < specs[file].start_lines)
+                return "it has fewer lines in use than an empty one";
+        if (file_bytes < specs[file].first_line + capacity * area->line_bytes)
+                return "it is shorter than its capacity";
+        return NULL;
+}
+
+static const char *check_together(const struct tk_files *files)
+{
+        const struct tk_format_header *keys = tk_files_keys_header(files);
+        for (int i = 1; i < TK_FILE_COUNT; i++) {
+                const struct tk_format_header *other = files->areas[i].header;
+                if (other->incarnation != keys->incarnation ||
+                    memcmp(other->installation, keys->installation, sizeof keys->installation) != 0)
+                        return "the files do not belong together";
+        }
+        if (tk_unseal(atomic_load(&keys->retired)))
+                return "a newer set of files takes its place";
+        return NULL;
+}
+
+/* ---- open ---- */
+
+static enum tk_err file_fault(struct tk_fault *fault, enum tk_err err, const char *name, const char *why)
+{
+        tk_fault_set(fault, TK_FAULT_unavailable, "", "start the daemon; it makes the gate's files anew",
+                     "gate file %s: %s", name, why);
+        return err;
+}
+
+static enum tk_err system_fault(struct tk_fault *fault, const char *name)
+{
+        enum tk_err err = errno == ENOENT                      ? TK_NOT_FOUND
+                          : errno == ENOSPC || errno == EDQUOT ? TK_FULL
+                          : errno == ENOMEM                    ? TK_NOMEM
+                          : errno == ELOOP                     ? TK_CORRUPT /* a link where a file must be */
+                                                               : TK_IO;
+        return file_fault(fault, err, name, strerror(errno));
+}
+
+/* Where the words that bound an area stand: in its own header, or, for what deciders write, in that of `keys`. */
+static void set_words(struct tk_files *files, enum tk_file file)
+{
+        struct tk_area *area = &files->areas[file];
+        struct tk_format_header *keys = tk_files_keys_header(files);
+
+        if (file < TK_FILE_METERS) {
+                area->capacity_word = &area->header->capacity_lines;
+                area->used_word = &area->header->used_lines;
+        } else {
+                area->capacity_word = &keys->shared[file - TK_FILE_METERS].capacity_lines;
+                area->used_word = &keys->shared[file - TK_FILE_METERS].used_lines;
+        }
+}
+
+/* Takes the descriptor, also on failure. */
+static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, enum tk_file_access access,
+                            struct tk_fault *fault)
+{
+        const struct file_spec *spec = &specs[file];
+        struct tk_area *area = &files->areas[file];
+        bool writable = access == TK_ACCESS_DAEMON || file >= TK_FILE_METERS;
+
+        void *base = mmap(NULL, spec->reserve_bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                          MAP_SHARED | MAP_NORESERVE, fd, 0);
+        if (base == MAP_FAILED) {
+                enum tk_err err = system_fault(fault, spec->name);
+                close(fd);
+                return err;
+        }
+
+        area->header = base;
+        area->lines = (uint8_t *)base + spec->first_line;
+        area->line_bytes = spec->line_bytes;
+        area->reserve_bytes = spec->reserve_bytes;
+        area->reserve_lines = (spec->reserve_bytes - spec->first_line) / spec->line_bytes;
+        area->growth_lines = spec->growth_lines;
+        area->fd = access == TK_ACCESS_DAEMON ? fd : -1;
+        set_words(files, file);
+        if (access != TK_ACCESS_DAEMON)
+                close(fd);
+        return TK_OK;
+}
+
+static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file file,
+                             enum tk_file_access access, struct tk_fault *fault)
+{
+        const struct file_spec *spec = &specs[file];
+        bool writable = access == TK_ACCESS_DAEMON || file >= TK_FILE_METERS;
+
+        int fd = openat(dir_fd, spec->name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return system_fault(fault, spec->name);
+
+        struct stat status;
+        if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size < spec->first_line) {
+                close(fd);
+                return file_fault(fault, TK_CORRUPT, spec->name, "it is not a regular file, or too short");
+        }
+        enum tk_err err = map_file(files, file, fd, access, fault);
+        if (err)
+                return err;
+
+        const char *why = check_identity(files->areas[file].header, spec);
+        if (!why)
+                why = check_words(files->areas[file].header, file);
+        if (!why)
+                why = check_bounds(files, file, (uint64_t)status.st_size);
+        return why ? file_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
+}
+
+enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
+                          struct tk_fault *fault)
+{
+        struct tk_files files;
+        tk_files_init(&files);
+
+        enum tk_err err = TK_OK;
+        for (int i = 0; i < TK_FILE_COUNT && !err; i++) {
+                err = open_file(dir_fd, &files, (enum tk_file)i, access, fault);
+        }
+        const char *why = err ? NULL : check_together(&files);
+        if (why)
+                err = file_fault(fault, TK_CORRUPT, "keys", why);
+        if (err) {
+                tk_files_close(&files);
+                return err;
+        }
+        *ret_files = files;
+        return TK_OK;
+}
+
+/* ---- create and retire ---- */
+
+static void fill_header(const struct file_spec *spec, const uint8_t installation[16], uint64_t incarnation,
+                        struct tk_format_header *ret_header)
+{
+        memset(ret_header, 0, sizeof *ret_header);
+        memcpy(ret_header->magic, spec->magic, sizeof ret_header->magic);
+        ret_header->version = TK_FORMAT_VERSION;
+        ret_header->byte_order = TK_FORMAT_BYTE_ORDER;
+        ret_header->header_bytes = TK_FORMAT_HEADER_BYTES;
+        ret_header->line_bytes = spec->line_bytes;
+        memcpy(ret_header->installation, installation, sizeof ret_header->installation);
+        ret_header->incarnation = incarnation;
+        ret_header->reserve_bytes = spec->reserve_bytes;
+        ret_header->first_line = spec->first_line;
+        ret_header->crc = tk_crc32(ret_header, TK_FORMAT_CRC_BYTES);
+}
+
+static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file file,
+                               const struct tk_format_header *header, struct tk_fault *fault)
+{
+        const struct file_spec *spec = &specs[file];
+        unlinkat(dir_fd, spec->new_name, 0);
+        int fd = openat(dir_fd, spec->new_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return system_fault(fault, spec->new_name);
+
+        int failed = posix_fallocate(fd, 0, spec->first_line);
+        if (failed || pwrite(fd, header, sizeof *header, 0) != (ssize_t)sizeof *header) {
+                errno = failed ? failed : errno;
+                enum tk_err err = system_fault(fault, spec->new_name);
+                close(fd);
+                return err;
+        }
+        enum tk_err err = map_file(files, file, fd, TK_ACCESS_DAEMON, fault);
+        if (err || spec->start_lines == 0)
+                return err;
+
+        err = tk_area_reserve(&files->areas[file], spec->start_lines);
+        if (err)
+                return file_fault(fault, err, spec->new_name, "there is no room for its first lines");
+        tk_area_use(&files->areas[file], spec->start_lines);
+        return TK_OK;
+}
+
+enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
+                            struct tk_files *ret_files, struct tk_fault *fault)
+{
+        struct tk_files files;
+        tk_files_init(&files);
+
+        enum tk_err err = TK_OK;
+        for (int i = 0; i < TK_FILE_COUNT && !err; i++) {
+                struct tk_format_header header;
+                fill_header(&specs[i], installation, incarnation, &header);
+                err = create_file(dir_fd, &files, (enum tk_file)i, &header, fault);
+        }
+        for (int i = TK_FILE_COUNT - 1; i >= 0 && !err; i--)
+                if (renameat(dir_fd, specs[i].new_name, dir_fd, specs[i].name) < 0)
+                        err = system_fault(fault, specs[i].name);
+        if (err) {
+                for (int i = 0; i < TK_FILE_COUNT; i++)
+                        unlinkat(dir_fd, specs[i].new_name, 0);
+                tk_files_close(&files);
+                return err;
+        }
+        *ret_files = files;
+        return TK_OK;
+}
+
+/* One byte range of a file that may be damaged in any way: written through the descriptor, where no page can fault. */
+static void retire_keys(int dir_fd)
+{
+        int fd = openat(dir_fd, specs[TK_FILE_KEYS].name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return;
+
+        struct stat status;
+        uint64_t word = tk_seal(1);
+        off_t offset = (off_t)offsetof(struct tk_format_header, retired);
+        if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= TK_FORMAT_HEADER_BYTES)
+                (void)!pwrite(fd, &word, sizeof word, offset);
+        close(fd);
+}
+
+void tk_files_retire(int dir_fd)
+{
+        retire_keys(dir_fd);
+        for (int i = 0; i < TK_FILE_COUNT; i++)
+                unlinkat(dir_fd, specs[i].name, 0);
+}

@@ -1,0 +1,59 @@
+/*
+ * The set of shared files of one gate directory: made by the daemon, mapped by everyone. Checks at open whatever can be
+ * checked without reading lines, so that the rest of the gate may rely on headers. One thread opens and closes; a set that is open is
+ * used by any number. Never decides whether a set is worth adopting: that is the publisher's.
+ */
+#ifndef TK_GATE_FILES_H
+#define TK_GATE_FILES_H
+
+#include "core/fault.h"
+#include "gate/area.h"
+
+enum tk_file {
+        TK_FILE_KEYS,
+        TK_FILE_SUBSCRIPTIONS,
+        TK_FILE_POLICY,
+        TK_FILE_FOREIGN,
+        TK_FILE_METERS, /* from here on written by deciders */
+        TK_FILE_RESERVATIONS,
+        TK_FILE_NAMED,
+        TK_FILE_EVENTS,
+        TK_FILE_COUNT
+};
+
+enum tk_file_access {
+        TK_ACCESS_DECIDER, /* read-only, but for what deciders write */
+        TK_ACCESS_DAEMON,  /* everything writable; file descriptors are kept, for growth */
+};
+
+struct tk_files {
+        struct tk_area areas[TK_FILE_COUNT];
+};
+
+/* A set in which nothing is open, so that tk_files_close() is safe. */
+void tk_files_init(struct tk_files *files);
+void tk_files_close(struct tk_files *files);
+
+/*
+ * Open and check the set in the directory. TK_NOT_FOUND: a file is missing; TK_CORRUPT: not a sound set; TK_IO, TK_NOMEM as the
+ * system said. `fault` names the file and the reason. Nothing is left open on failure.
+ */
+enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
+                          struct tk_fault *fault);
+
+/* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. */
+enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
+                            struct tk_files *ret_files, struct tk_fault *fault);
+
+/* Tell those who have a set mapped that another will take its place; then remove it. What is not there or not ours is ignored. */
+void tk_files_retire(int dir_fd);
+
+/* Gate time: nanoseconds since 1970 by the monotonic clock and the published offset. Any thread. */
+uint64_t tk_files_now_ns(const struct tk_files *files);
+
+static inline struct tk_format_header *tk_files_keys_header(const struct tk_files *files)
+{
+        return files->areas[TK_FILE_KEYS].header;
+}
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * Writing the index of imported keys: entries are added, tables doubled. One thread, the publisher's; deciders read
+ * meanwhile (lookup.c). An entry is a hint to a key's line and proves nothing. Never removes one.
+ */
+#include "gate/publisher.h"
+
+#include <string.h>
+
+#define FIRST_LOG2       10
+#define ENTRIES_PER_LINE 8
+
+struct table {
+        _Atomic uint64_t *entries;
+        unsigned log2;
+};
+
+static struct tk_area *foreign(const struct tk_publisher *publisher)
+{
+        return tk_publisher_area(publisher, TK_FILE_FOREIGN);
+}
+
+static uint64_t entry_count(const struct tk_publisher *publisher)
+{
+        return tk_unseal(atomic_load(&foreign(publisher)->header->foreign_count));
+}
+
+/* entries NULL: there is none yet, or its word is damaged. */
+static struct table current(const struct tk_publisher *publisher)
+{
+        uint64_t word = tk_unseal(atomic_load(&foreign(publisher)->header->foreign_table));
+        struct table table = {.log2 = TK_FOREIGN_LOG2(word)};
+        if (word && table.log2 >= FIRST_LOG2 && table.log2 <= 40)
+                table.entries = tk_area_at(foreign(publisher), TK_FOREIGN_LINE(word),
+                                           (UINT64_C(1) << table.log2) / ENTRIES_PER_LINE);
+        return table;
+}
+
+/* Where this entry is, or the free place where it belongs. A table is never full. */
+static _Atomic uint64_t *place(struct table table, uint64_t digest_word, uint64_t number)
+{
+        uint64_t mask = (UINT64_C(1) << table.log2) - 1;
+        uint64_t wanted = tk_foreign_entry(digest_word, number);
+        for (uint64_t i = digest_word;; i++) {
+                uint64_t entry = atomic_load_explicit(&table.entries[i & mask], memory_order_relaxed);
+                if (entry == 0 || entry == wanted)
+                        return &table.entries[i & mask];
+        }
+}
+
+/* Entries whose line has been given to another key are left behind. */
+static uint64_t copy_entries(const struct tk_publisher *publisher, struct table from, struct table to)
+{
+        uint64_t copied = 0;
+        for (uint64_t i = 0; from.entries && i < UINT64_C(1) << from.log2; i++) {
+                uint64_t entry = atomic_load_explicit(&from.entries[i], memory_order_relaxed);
+                uint64_t number = tk_foreign_number(entry);
+                const struct tk_format_key *line =
+                        tk_area_at(tk_publisher_area(publisher, TK_FILE_KEYS), number, 1);
+                if (entry == 0 || !line)
+                        continue;
+                uint64_t digest_word = atomic_load_explicit(&line->digest[0], memory_order_relaxed);
+                if (tk_foreign_entry(digest_word, number) != entry)
+                        continue;
+                atomic_store_explicit(place(to, digest_word, number), entry, memory_order_relaxed);
+                copied++;
+        }
+        return copied;
+}
+
+static enum tk_err grow(struct tk_publisher *publisher)
+{
+        struct tk_area *area = foreign(publisher);
+        struct table from = current(publisher);
+        struct table to = {.log2 = from.entries ? from.log2 + 1 : FIRST_LOG2};
+        uint64_t line = tk_area_used(area);
+        uint64_t lines = (UINT64_C(1) << to.log2) / ENTRIES_PER_LINE;
+
+        enum tk_err err = tk_area_reserve(area, line + lines);
+        if (err)
+                return err;
+        to.entries = (void *)(area->lines + line * area->line_bytes);
+        memset((void *)to.entries, 0, lines * area->line_bytes);
+        uint64_t copied = copy_entries(publisher, from, to);
+
+        tk_area_use(area, line + lines);
+        atomic_store_explicit(&area->header->foreign_table, tk_seal(TK_FOREIGN_TABLE(to.log2, line)),
+                              memory_order_release);
+        atomic_store_explicit(&area->header->foreign_count, tk_seal(copied), memory_order_release);
+        return TK_OK;
+}
+
+enum tk_err tk_foreign_reserve(struct tk_publisher *publisher)
+{
+        struct table table = current(publisher);
+        if (table.entries && entry_count(publisher) + 1 <= (UINT64_C(1) << table.log2) / 2)
+                return TK_OK;
+        return grow(publisher);
+}
+
+void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uint64_t number)
+{
+        _Atomic uint64_t *entry = place(current(publisher), digest_word, number);
+        if (atomic_load_explicit(entry, memory_order_relaxed))
+                return;
+        atomic_store_explicit(entry, tk_foreign_entry(digest_word, number), memory_order_release);
+        atomic_store_explicit(&foreign(publisher)->header->foreign_count, tk_seal(entry_count(publisher) + 1),
+                              memory_order_release);
+}
+
+const char *tk_foreign_check(const struct tk_publisher *publisher)
+{
+        uint64_t word = tk_unseal(atomic_load(&foreign(publisher)->header->foreign_table));
+        struct table table = current(publisher);
+        if (word && !table.entries)
+                return "foreign: the table is out of bounds";
+
+        uint64_t found = 0;
+        for (uint64_t i = 0; table.entries && i < UINT64_C(1) << table.log2; i++) {
+                uint64_t entry = atomic_load_explicit(&table.entries[i], memory_order_relaxed);
+                found += entry != 0;
+                if (tk_foreign_number(entry) >= tk_area_used(tk_publisher_area(publisher, TK_FILE_KEYS)))
+                        return "foreign: an entry names a key that does not exist";
+        }
+        /* One more than counted: a daemon killed between the two stores. */
+        uint64_t counted = entry_count(publisher);
+        if (found < counted || found > counted + 1)
+                return "foreign: the entries are not as many as counted";
+        return NULL;
+}

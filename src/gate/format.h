@@ -1,0 +1,319 @@
+/*
+ * The layout of the gate's shared files: docs/formats/gate.md in C. Both sides include it, the daemon that writes and the
+ * deciders that read; nothing else in the program may. Declares bytes and how words are packed, and does nothing with them.
+ * Fields that another process may write at any time are atomic; who writes them, and with which order, is in the document.
+ */
+#ifndef TK_GATE_FORMAT_H
+#define TK_GATE_FORMAT_H
+
+#include "core/limit.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TK_FORMAT_VERSION      1
+#define TK_FORMAT_BYTE_ORDER   0x01020304u
+#define TK_FORMAT_HEADER_BYTES 4096
+#define TK_FORMAT_CRC_BYTES    252 /* of the header, that the CRC covers */
+
+/* ---- sealed words: 48 bits of value, and above them a check ---- */
+
+#define TK_SEALED_MAX ((UINT64_C(1) << 48) - 1)
+
+static inline uint64_t tk_seal(uint64_t value)
+{
+        uint64_t v = value & TK_SEALED_MAX;
+        return v | ((v ^ (v >> 16) ^ (v >> 32)) & 0xffff) << 48;
+}
+
+static inline uint64_t tk_unseal(uint64_t word)
+{
+        return word & TK_SEALED_MAX;
+}
+
+static inline bool tk_sealed(uint64_t word)
+{
+        return tk_seal(tk_unseal(word)) == word;
+}
+
+/* ---- header ---- */
+
+struct tk_format_header {
+        char magic[8];
+        uint32_t version;
+        uint32_t byte_order;
+        uint32_t header_bytes;
+        uint32_t line_bytes;
+        uint8_t installation[16];
+        uint64_t incarnation;
+        uint64_t reserve_bytes;
+        uint64_t first_line;
+        uint8_t zero_a[188];
+        uint32_t crc;
+
+        _Atomic uint64_t capacity_lines; /* from here on: sealed words, or zero */
+        _Atomic uint64_t used_lines;
+        _Atomic uint64_t retired;
+        uint8_t zero_b[40];
+
+        _Atomic uint64_t applied_seq;
+        _Atomic uint64_t lease_until_ms;
+        _Atomic uint64_t time_offset_ms;
+        _Atomic uint64_t time_pending_ms;
+        _Atomic uint64_t time_pending_since_ms;
+        uint8_t zero_c[24];
+
+        /* what is announced for the files that deciders write, in the order of enum tk_file from TK_FILE_METERS */
+        struct {
+                _Atomic uint64_t capacity_lines;
+                _Atomic uint64_t used_lines;
+        } shared[4];
+
+        _Atomic uint64_t foreign_table;
+        _Atomic uint64_t foreign_count;
+        uint8_t zero_d[3632];
+};
+_Static_assert(sizeof(struct tk_format_header) == TK_FORMAT_HEADER_BYTES, "header");
+_Static_assert(offsetof(struct tk_format_header, installation) == 24, "header");
+_Static_assert(offsetof(struct tk_format_header, first_line) == 56, "header");
+_Static_assert(offsetof(struct tk_format_header, crc) == TK_FORMAT_CRC_BYTES, "header");
+_Static_assert(offsetof(struct tk_format_header, capacity_lines) == 256, "header");
+_Static_assert(offsetof(struct tk_format_header, applied_seq) == 320, "header");
+_Static_assert(offsetof(struct tk_format_header, shared) == 384, "header");
+_Static_assert(offsetof(struct tk_format_header, foreign_table) == 448, "header");
+
+/* foreign_table: log2 of its entries, and its first line */
+#define TK_FOREIGN_TABLE(log2, line) ((uint64_t)(log2) | (uint64_t)(line) << 8)
+#define TK_FOREIGN_LOG2(value)       ((unsigned)((value)&0xff))
+#define TK_FOREIGN_LINE(value)       ((value) >> 8)
+
+/* ---- keys ---- */
+
+struct tk_format_key {
+        _Atomic uint64_t digest[4];
+        _Atomic uint64_t control;
+        _Atomic uint64_t validity;
+        _Atomic uint64_t binding;
+        _Atomic uint64_t owner;
+};
+_Static_assert(sizeof(struct tk_format_key) == 64, "a key is one cache line");
+_Static_assert(offsetof(struct tk_format_key, control) == 32, "key line");
+
+enum tk_line_state {
+        TK_LINE_EMPTY = 0,
+        TK_LINE_ACTIVE = 1,
+        TK_LINE_SUSPENDED = 2,
+        TK_LINE_REVOKED = 3, /* keys */
+        TK_LINE_ENDED = 4,   /* subscriptions */
+};
+
+#define TK_CONTROL_CONSUMER_SUSPENDED (UINT64_C(1) << 4)
+#define TK_CONTROL_FOREIGN            (UINT64_C(1) << 5)
+/* keys: bits 6, 7, 12 to 15; subscriptions: 4 to 15 */
+#define TK_CONTROL_KEY_ZERO           UINT64_C(0xf0c0)
+#define TK_CONTROL_SUBSCRIPTION_ZERO  UINT64_C(0xfff0)
+
+static inline uint64_t tk_control(enum tk_line_state state, uint16_t generation, uint32_t environment)
+{
+        return (uint64_t)state | (uint64_t)generation << 16 | (uint64_t)environment << 32;
+}
+
+static inline uint64_t tk_control_pepper(unsigned version)
+{
+        return (uint64_t)(version & 15) << 8;
+}
+
+static inline enum tk_line_state tk_control_state(uint64_t control)
+{
+        return (enum tk_line_state)(control & 15);
+}
+
+static inline unsigned tk_control_pepper_version(uint64_t control)
+{
+        return (unsigned)(control >> 8 & 15);
+}
+
+static inline uint16_t tk_control_generation(uint64_t control)
+{
+        return (uint16_t)(control >> 16);
+}
+
+static inline uint32_t tk_control_environment(uint64_t control)
+{
+        return (uint32_t)(control >> 32);
+}
+
+/* Two 32-bit values in one word: validity, binding, owner. */
+static inline uint64_t tk_pair(uint32_t low, uint32_t high)
+{
+        return (uint64_t)low | (uint64_t)high << 32;
+}
+
+static inline uint32_t tk_pair_low(uint64_t pair)
+{
+        return (uint32_t)pair;
+}
+
+static inline uint32_t tk_pair_high(uint64_t pair)
+{
+        return (uint32_t)(pair >> 32);
+}
+
+/* ---- subscriptions ---- */
+
+struct tk_format_subscription {
+        _Atomic uint64_t control;
+        _Atomic uint64_t binding;
+        _Atomic int64_t anchor_s;
+        _Atomic uint32_t consumer;
+        uint32_t zero_a;
+        _Atomic uint64_t credits_granted;
+        _Atomic int64_t credits_expiry_s;
+        uint8_t zero_b[16];
+};
+_Static_assert(sizeof(struct tk_format_subscription) == 64, "a subscription is one cache line");
+_Static_assert(offsetof(struct tk_format_subscription, credits_granted) == 32, "subscription line");
+
+/* ---- policy ---- */
+
+#define TK_POLICY_LINE_BYTES          16
+#define TK_POLICY_ENVIRONMENT_BUCKETS 1024
+#define TK_POLICY_PATTERN_BUCKETS     4096
+#define TK_POLICY_PATTERNS_MAX        4096 /* of one API */
+#define TK_POLICY_LIMITS_MAX          8
+
+struct tk_format_chains {
+        _Atomic uint32_t environments[TK_POLICY_ENVIRONMENT_BUCKETS];
+        _Atomic uint32_t patterns[TK_POLICY_PATTERN_BUCKETS];
+};
+_Static_assert(sizeof(struct tk_format_chains) == 20480, "chain heads");
+#define TK_POLICY_FIRST_LINE (TK_FORMAT_HEADER_BYTES + sizeof(struct tk_format_chains))
+
+enum tk_record_kind {
+        TK_RECORD_ENVIRONMENT = 1,
+        TK_RECORD_PATTERN = 2,
+        TK_RECORD_CONSUMER = 3,
+        TK_RECORD_KEY_POLICY = 4,
+        TK_RECORD_SUBSCRIPTION_POLICY = 5,
+        TK_RECORD_ROUTE = 6, /* reserved */
+};
+
+struct tk_format_record {
+        uint16_t kind;
+        uint16_t zero;
+        uint32_t size_bytes;
+        uint32_t hash;
+        _Atomic uint32_t next;
+};
+_Static_assert(sizeof(struct tk_format_record) == 16, "record head");
+
+struct tk_format_text {
+        uint32_t offset;
+        uint32_t len;
+};
+
+struct tk_format_environment {
+        struct tk_format_record head;
+        uint32_t environment_id;
+        uint32_t api_id;
+        _Atomic uint32_t state;
+        uint32_t zero;
+        struct tk_format_text api;
+        struct tk_format_text name;
+};
+_Static_assert(sizeof(struct tk_format_environment) == 48, "environment record");
+
+struct tk_format_pattern {
+        struct tk_format_record head;
+        uint32_t api_id;
+        uint32_t bit;
+        struct tk_format_text text;
+};
+_Static_assert(sizeof(struct tk_format_pattern) == 32, "pattern record");
+
+struct tk_format_consumer {
+        struct tk_format_record head;
+        uint32_t consumer_id;
+        _Atomic uint32_t successor;
+        struct tk_format_text name;
+};
+_Static_assert(sizeof(struct tk_format_consumer) == 32, "consumer record");
+
+struct tk_format_policy {
+        struct tk_format_record head;
+        uint32_t api_id;
+        uint16_t extent_lines;
+        uint16_t limit_count;
+        uint16_t scope_words;
+        uint16_t cidr_count;
+        uint16_t origin_count;
+        uint16_t method_count;
+        uint16_t path_count;
+        uint16_t zero_a;
+        struct tk_format_text scopes;
+        uint32_t zero_b;
+};
+_Static_assert(sizeof(struct tk_format_policy) == 48, "policy record");
+_Static_assert(offsetof(struct tk_format_policy, scopes) == 36, "policy record");
+
+struct tk_format_limit {
+        uint8_t kind;
+        uint8_t period;
+        uint8_t anchored;
+        uint8_t slot;
+        uint8_t flags;
+        uint8_t name_len;
+        uint16_t zero_a;
+        uint64_t limit;
+        uint64_t burst;
+        int64_t length_s;
+        uint64_t rate_units;
+        uint64_t rate_interval;
+        char name[TK_LIMIT_NAME_MAX];
+        uint64_t zero_b[2];
+};
+_Static_assert(sizeof(struct tk_format_limit) == 96, "limit");
+_Static_assert(offsetof(struct tk_format_limit, name) == 48, "limit");
+
+struct tk_format_cidr {
+        uint8_t family;
+        uint8_t prefix_bits;
+        uint8_t zero[2];
+        uint8_t bytes[16];
+};
+_Static_assert(sizeof(struct tk_format_cidr) == 20, "CIDR");
+
+/* ---- meters ---- */
+
+#define TK_METER_LINES_MAX 4
+#define TK_METER_SLOTS_MAX (TK_METER_LINES_MAX * 4 - 1)
+
+struct tk_format_meter {
+        _Atomic uint64_t admitted;
+        _Atomic uint32_t refused;
+        _Atomic uint32_t last_used_s;
+        struct tk_slot slots[]; /* 4 * lines - 1 */
+};
+_Static_assert(sizeof(struct tk_format_meter) == 16, "head of an extent");
+
+/* ---- foreign: entries of 8 bytes ---- */
+
+#define TK_FOREIGN_NUMBER_BITS 43
+
+static inline uint64_t tk_foreign_entry(uint64_t digest_word, uint64_t number)
+{
+        return (digest_word >> TK_FOREIGN_NUMBER_BITS << TK_FOREIGN_NUMBER_BITS) | number;
+}
+
+static inline uint64_t tk_foreign_number(uint64_t entry)
+{
+        return entry & ((UINT64_C(1) << TK_FOREIGN_NUMBER_BITS) - 1);
+}
+
+/* ---- reservations, named, events: specified, not yet written (docs/formats/gate.md) ---- */
+
+#define TK_RESERVATION_LINE_BYTES 192
+
+#endif

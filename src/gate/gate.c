@@ -1,0 +1,81 @@
+/*
+ * A decider's handle: open the files that the daemon made, tell the time and whether the gate may decide at all. Opening and
+ * closing happens in one thread; everything else in any. Never writes to a file, never waits for the daemon.
+ */
+#include "core/alloc.h"
+#include "gate/dir.h"
+#include "gate/request.h"
+
+#include <unistd.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+
+enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, const struct tk_key_mask *mask,
+                         struct tk_gate **ret_gate, struct tk_fault *fault)
+{
+        struct tk_gate *gate = tk_calloc(1, sizeof *gate);
+        if (!gate)
+                return tk_fault_from_err(fault, TK_NOMEM);
+        tk_files_init(&gate->files);
+        gate->peppers = peppers;
+        gate->mask = mask;
+
+        int dir_fd;
+        enum tk_err err = tk_dir_open(dir, false, &dir_fd, fault);
+        if (!err) {
+                err = tk_files_open(dir_fd, TK_ACCESS_DECIDER, &gate->files, fault);
+                close(dir_fd);
+        }
+        if (err) {
+                tk_gate_close(gate);
+                return err;
+        }
+        *ret_gate = gate;
+        return TK_OK;
+}
+
+void tk_gate_close(struct tk_gate *gate)
+{
+        if (!gate)
+                return;
+        tk_files_close(&gate->files);
+        tk_free(gate);
+}
+
+uint64_t tk_gate_now_ns(const struct tk_gate *gate)
+{
+        return tk_files_now_ns(&gate->files);
+}
+
+const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t now_ns)
+{
+        const struct tk_format_header *keys = tk_files_keys_header(&gate->files);
+        if (atomic_load_explicit(&keys->retired, memory_order_acquire))
+                return "the gate's files were replaced by newer ones";
+        if (tk_unseal(atomic_load_explicit(&keys->applied_seq, memory_order_acquire)) == 0)
+                return "the daemon has not filled the gate yet";
+
+        uint64_t lease = atomic_load_explicit(&keys->lease_until_ms, memory_order_acquire);
+        if (!tk_sealed(lease))
+                return "the gate's files are damaged";
+        if (tk_unseal(lease) && now_ns / NS_PER_MS > tk_unseal(lease))
+                return "the daemon has not renewed the gate's lease";
+        return NULL;
+}
+
+bool tk_gate_available(const struct tk_gate *gate, const char **ret_why)
+{
+        const char *why = tk_gate_why_unavailable(gate, tk_gate_now_ns(gate));
+        if (why)
+                *ret_why = why;
+        return !why;
+}
+
+bool tk_gate_environment(const struct tk_gate *gate, struct tk_str api, struct tk_str environment,
+                         uint32_t *ret_environment)
+{
+        uint32_t ref = tk_policy_find_environment(tk_gate_area(gate, TK_FILE_POLICY), api, environment);
+        if (ref)
+                *ret_environment = ref;
+        return ref != 0;
+}

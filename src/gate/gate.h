@@ -1,0 +1,132 @@
+/*
+ * The decider's side of the gate: open the shared files, decide on requests, explain a decision.
+ * Any number of threads may use one handle; deciding allocates nothing, locks nothing and makes no system call but the
+ * vDSO clock. Never writes to what the daemon publishes: keys, subscriptions and policy are mapped read-only.
+ * Files and memory order: docs/formats/gate.md.
+ */
+#ifndef TK_GATE_GATE_H
+#define TK_GATE_GATE_H
+
+#include "core/cidr.h"
+#include "core/decision.h"
+#include "core/digest.h"
+#include "core/error.h"
+#include "core/fault.h"
+#include "core/key.h"
+#include "core/limit.h"
+#include "core/scope.h"
+#include "core/str.h"
+
+#include <stdint.h>
+
+struct tk_gate;
+
+/* At most this many limits apply to one request. */
+#define TK_GATE_LIMITS_MAX 16
+
+/*
+ * Open the gate directory that a daemon made. `peppers` and `mask` are borrowed and must outlive the handle.
+ * Every file's magic, format version, sizes, incarnation and installation are checked. On failure `fault` says which
+ * file and why.
+ */
+enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, const struct tk_key_mask *mask,
+                         struct tk_gate **ret_gate, struct tk_fault *fault);
+void tk_gate_close(struct tk_gate *gate);
+
+/* Gate time: the monotonic clock plus the offset that the daemon publishes; nanoseconds since 1970. */
+uint64_t tk_gate_now_ns(const struct tk_gate *gate);
+
+/*
+ * Whether the gate can decide at all; when not, *ret_why says why (static storage): not filled yet, no daemon's lease, retired,
+ * damaged. Such a gate still refuses what it knows to be refused; it neither admits anything nor says that a key does not exist.
+ */
+bool tk_gate_available(const struct tk_gate *gate, const char **ret_why);
+
+/*
+ * The environment that a front end serves, resolved by name: once at configuration, or at each request of the verify
+ * API. Stable while the gate is open. False when there is none of this name.
+ */
+bool tk_gate_environment(const struct tk_gate *gate, struct tk_str api, struct tk_str environment,
+                         uint32_t *ret_environment);
+
+/* One question to the gate. Zero what is not known: checks without what they need pass, except where a key is restricted. */
+struct tk_ask {
+        struct tk_str key;                 /* as presented; ptr NULL: none was */
+        uint32_t environment;              /* from tk_gate_environment(); 0 matches no key */
+        const struct tk_scope_expr *scope; /* required; NULL requires nothing */
+        struct tk_str method;              /* upper case */
+        struct tk_str path;                /* absolute, without query, as received */
+        struct tk_str origin;              /* Origin header */
+        struct tk_ip ip;                   /* the client's */
+        uint64_t cost;                     /* units, 0 charges nothing; over TK_LIMIT_COST_MAX: unavailable */
+        uint64_t now_ns;                   /* 0: gate time; else this, for tests */
+};
+
+enum tk_limit_owner { TK_OWNER_KEY = 1, TK_OWNER_SUBSCRIPTION = 2 };
+
+struct tk_answer_limit {
+        struct tk_str name;
+        enum tk_limit_owner owner;
+        enum tk_limit_kind kind;
+        uint64_t limit;    /* units per window */
+        uint64_t burst;    /* rates; else 0 */
+        uint64_t window_s; /* rates and windows; a calendar period's own length */
+        struct tk_limit_state state;
+};
+
+/* What the gate says. Slices point into the gate and hold while it is open. */
+struct tk_answer {
+        enum tk_code code;
+        bool identified; /* the key is one of ours: what follows up to `limits` holds, whatever the code */
+        uint64_t key_id;
+        uint64_t consumer_id;
+        uint64_t subscription_id;                 /* 0: none */
+        struct tk_str api, environment, consumer; /* names of the key's own */
+        struct tk_str scopes;                     /* granted patterns, space-separated */
+        int64_t not_before_s, expires_s;          /* 0: unbounded */
+        uint64_t retry_after_ns; /* refused by a limit: until it may pass; TK_NEVER if it never can */
+        const char *reason;      /* a phrase beyond the code's text, or NULL; static storage */
+        uint32_t limit_count;    /* filled when the limits were looked at */
+        struct tk_answer_limit limits[TK_GATE_LIMITS_MAX];
+};
+
+/*
+ * Decide, and charge what is admitted. Checks run in the order of enum tk_code. A refusal charges nothing, with the one exception of
+ * DESIGN.md section 6: a request that loses a race after charging a rate limit leaves its cost there.
+ */
+void tk_gate_decide(struct tk_gate *gate, const struct tk_ask *ask, struct tk_answer *ret_answer);
+
+/* One check of an explanation. */
+enum tk_check_result {
+        TK_CHECK_PASSED,
+        TK_CHECK_FAILED,
+        TK_CHECK_SKIPPED /* it needs what an earlier one refused */
+};
+struct tk_check {
+        enum tk_code code; /* what the request would be refused with, were this check to fail */
+        enum tk_check_result result;
+        char detail[160]; /* what was compared; never the key */
+};
+struct tk_explanation {
+        struct tk_answer answer; /* what tk_gate_decide would say now */
+        uint32_t check_count;
+        struct tk_check checks[TK_CODE_COUNT];
+};
+
+/* Every check's result, also of those after the first that fails. Charges nothing, counts nothing. */
+void tk_gate_explain(struct tk_gate *gate, const struct tk_ask *ask, struct tk_explanation *ret_explanation);
+
+/* Live counters of one key's or subscription's meter. TK_NOT_FOUND when there is no such line. */
+struct tk_usage {
+        uint64_t admitted;        /* requests */
+        uint64_t refused;         /* requests that were refused although the key is known */
+        int64_t last_used_s;      /* 0: never */
+        uint64_t subscription_id; /* of a key: whose limits it shares; 0: none */
+        uint32_t limit_count;
+        struct tk_answer_limit limits[TK_GATE_LIMITS_MAX];
+};
+enum tk_err tk_gate_key_usage(const struct tk_gate *gate, uint64_t key_id, struct tk_usage *ret_usage);
+enum tk_err tk_gate_subscription_usage(const struct tk_gate *gate, uint64_t subscription_id,
+                                       struct tk_usage *ret_usage);
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * The limits of a request: gather those of the subscription and of the key, look at all, then charge all or none. Runs in the decision
+ * path, on any thread. Order of the charges: windows first, because what they took can be given back when a later
+ * charge loses a race; rates last, because a rate is never refunded (DESIGN.md section 6). The arithmetic is core's.
+ */
+#include "gate/request.h"
+
+#include "core/slot.h"
+
+/* ---- one limit ---- */
+
+static struct tk_rate rate_of(const struct tk_format_limit *limit)
+{
+        return (struct tk_rate){limit->rate_units, limit->rate_interval, limit->burst};
+}
+
+static struct tk_window window_of(const struct tk_request_limit *it)
+{
+        return (struct tk_window){it->limit->limit, (enum tk_period_kind)it->limit->period,
+                                  it->limit->length_s, it->anchor_s};
+}
+
+static bool peek(const struct tk_request_limit *it, uint64_t now_ns, uint64_t cost,
+                 struct tk_limit_state *ret_state)
+{
+        if (it->limit->kind == TK_LIMIT_RATE) {
+                struct tk_rate rate = rate_of(it->limit);
+                return tk_rate_peek(it->slot, &rate, now_ns, cost, ret_state);
+        }
+        struct tk_window window = window_of(it);
+        return tk_window_peek(it->slot, &window, now_ns, cost, ret_state);
+}
+
+static bool charge(struct tk_request_limit *it, uint64_t now_ns, uint64_t cost,
+                   struct tk_limit_state *ret_state)
+{
+        if (it->limit->kind == TK_LIMIT_RATE) {
+                struct tk_rate rate = rate_of(it->limit);
+                return tk_rate_admit(it->slot, &rate, now_ns, cost, ret_state);
+        }
+        struct tk_window window = window_of(it);
+        return tk_window_admit(it->slot, &window, now_ns, cost, ret_state, &it->charged_period_s);
+}
+
+static uint64_t window_s(const struct tk_request_limit *it, uint64_t now_ns)
+{
+        if (it->limit->kind == TK_LIMIT_RATE || it->limit->period == TK_PERIOD_FIXED)
+                return (uint64_t)it->limit->length_s;
+
+        int64_t start_s, end_s;
+        tk_period_at((enum tk_period_kind)it->limit->period, 0, it->anchor_s, (int64_t)(now_ns / TK_NS_PER_S),
+                     &start_s, &end_s);
+        return (uint64_t)(end_s - start_s);
+}
+
+static void describe(const struct tk_request_limit *it, uint64_t now_ns, struct tk_answer_limit *ret_limit)
+{
+        ret_limit->name = (struct tk_str){it->limit->name, it->limit->name_len};
+        ret_limit->owner = it->owner;
+        ret_limit->kind = (enum tk_limit_kind)it->limit->kind;
+        ret_limit->limit = it->limit->limit;
+        ret_limit->burst = it->limit->burst;
+        ret_limit->window_s = window_s(it, now_ns);
+}
+
+/* ---- all limits of a request ---- */
+
+static bool gather(struct tk_request *request, const struct tk_request_party *party,
+                   enum tk_limit_owner owner)
+{
+        const struct tk_format_policy *policy = party->view.policy;
+        for (uint32_t i = 0; i < policy->limit_count; i++) {
+                const struct tk_format_limit *limit = &party->view.limits[i];
+                if (!tk_policy_limit_sound(limit, policy)) {
+                        request->damage = "a limit of the key's policy is damaged";
+                        return false;
+                }
+                struct tk_slot *slot = &party->meter->slots[limit->slot];
+                if (request->rehearsal) {
+                        struct tk_slot *copy = &request->rehearsal_slots[request->limit_count];
+                        tk_u128 value = tk_slot_read(slot);
+                        *copy = (struct tk_slot){.lo = (uint64_t)value, .hi = (uint64_t)(value >> 64)};
+                        slot = copy;
+                }
+                request->limits[request->limit_count++] = (struct tk_request_limit){
+                        .limit = limit,
+                        .slot = slot,
+                        .anchor_s = limit->anchored ? request->anchor_s : 0,
+                        .owner = owner,
+                };
+        }
+        return true;
+}
+
+static void note_refusal(struct tk_request *request, const struct tk_request_limit *it, uint64_t wait_ns)
+{
+        if (it->limit->kind == TK_LIMIT_RATE)
+                request->rate_refused = true;
+        else
+                request->window_refused = true;
+        if (wait_ns > request->answer->retry_after_ns)
+                request->answer->retry_after_ns = wait_ns;
+}
+
+/* Gather and look at every limit, once a request. */
+static bool look(struct tk_request *request)
+{
+        if (request->limits_looked_at)
+                return true;
+        request->limits_looked_at = true;
+
+        if (request->ask->cost > TK_LIMIT_COST_MAX) {
+                request->damage = "the cost is out of range";
+                return false;
+        }
+        if (request->subscription_control && !gather(request, &request->subscription, TK_OWNER_SUBSCRIPTION))
+                return false;
+        if (!gather(request, &request->key, TK_OWNER_KEY))
+                return false;
+
+        for (uint32_t i = 0; i < request->limit_count; i++) {
+                struct tk_answer_limit *said = &request->answer->limits[i];
+                describe(&request->limits[i], request->now_ns, said);
+                if (!peek(&request->limits[i], request->now_ns, request->ask->cost, &said->state))
+                        note_refusal(request, &request->limits[i], said->state.wait_ns);
+        }
+        request->answer->limit_count = request->limit_count;
+        return true;
+}
+
+bool tk_check_rates(struct tk_request *request)
+{
+        return look(request) && !request->rate_refused;
+}
+
+bool tk_check_windows(struct tk_request *request)
+{
+        return look(request) && !request->window_refused;
+}
+
+/* A later limit lost a race: windows that were charged get it back, if their period still runs. */
+static void refund(struct tk_request *request, enum tk_limit_kind lost_kind, uint32_t lost)
+{
+        for (uint32_t i = 0; i < request->limit_count; i++) {
+                struct tk_request_limit *it = &request->limits[i];
+                if (it->limit->kind != TK_LIMIT_WINDOW || (lost_kind == TK_LIMIT_WINDOW && i >= lost))
+                        continue;
+                tk_window_refund(it->slot, it->charged_period_s, request->ask->cost);
+                peek(it, request->now_ns, request->ask->cost, &request->answer->limits[i].state);
+        }
+}
+
+static bool charge_kind(struct tk_request *request, enum tk_limit_kind kind)
+{
+        for (uint32_t i = 0; i < request->limit_count; i++) {
+                struct tk_limit_state *state = &request->answer->limits[i].state;
+                if (request->limits[i].limit->kind != kind ||
+                    charge(&request->limits[i], request->now_ns, request->ask->cost, state))
+                        continue;
+                note_refusal(request, &request->limits[i], state->wait_ns);
+                refund(request, kind, i);
+                return false;
+        }
+        return true;
+}
+
+bool tk_request_charge(struct tk_request *request)
+{
+        if (request->ask->cost == 0)
+                return true;
+        return charge_kind(request, TK_LIMIT_WINDOW) && charge_kind(request, TK_LIMIT_RATE);
+}
+
+bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner owner, int64_t anchor_s,
+                      uint64_t now_ns, struct tk_answer_limit *ret_limits, uint32_t *ret_count)
+{
+        const struct tk_format_policy *policy = party->view.policy;
+        for (uint32_t i = 0; i < policy->limit_count; i++) {
+                const struct tk_format_limit *limit = &party->view.limits[i];
+                if (!tk_policy_limit_sound(limit, policy))
+                        return false;
+                struct tk_request_limit it = {.limit = limit,
+                                              .slot = &party->meter->slots[limit->slot],
+                                              .anchor_s = limit->anchored ? anchor_s : 0,
+                                              .owner = owner};
+                describe(&it, now_ns, &ret_limits[i]);
+                peek(&it, now_ns, 0, &ret_limits[i].state);
+        }
+        *ret_count = policy->limit_count;
+        return true;
+}

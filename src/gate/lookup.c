@@ -1,0 +1,233 @@
+/*
+ * From the presented text to the key's line and all that it refers to. Runs in the decision path, on any thread.
+ * The line is fetched into the cache while the key is hashed: the locator says where it is, the digest whether it is the key's.
+ * Reading order and why it suffices: docs/formats/gate.md, keys. Never writes, never trusts a reference.
+ */
+#include "gate/request.h"
+
+static bool damaged(struct tk_request *request, const char *why)
+{
+        request->damage = why;
+        return false;
+}
+
+bool tk_check_presented(struct tk_request *request)
+{
+        return request->ask->key.ptr && request->ask->key.len > 0;
+}
+
+/* ---- lines ---- */
+
+static bool digest_matches(const struct tk_format_key *line, const struct tk_digest *digest)
+{
+        uint64_t difference = 0;
+        for (int i = 0; i < 4; i++) {
+                uint64_t word;
+                __builtin_memcpy(&word, digest->bytes + i * 8, 8);
+                difference |= word ^ atomic_load_explicit(&line->digest[i], memory_order_acquire);
+        }
+        return difference == 0;
+}
+
+static void prefetch_references(struct tk_request *request)
+{
+        const struct tk_files *files = &request->gate->files;
+        const struct tk_area *meters = &files->areas[TK_FILE_METERS];
+        const struct tk_area *policy = &files->areas[TK_FILE_POLICY];
+        const struct tk_area *subscriptions = &files->areas[TK_FILE_SUBSCRIPTIONS];
+
+        /* A prefetch of a wild address is harmless; 32-bit references stay within 40 bits of the base. */
+        __builtin_prefetch(policy->lines + (uint64_t)tk_pair_low(request->binding) * TK_POLICY_LINE_BYTES);
+        __builtin_prefetch(meters->lines + (uint64_t)tk_pair_high(request->binding) * 64, 1);
+        if (tk_pair_low(request->owner))
+                __builtin_prefetch(subscriptions->lines + (uint64_t)tk_pair_low(request->owner) * 64);
+}
+
+/* Read the line `number` if its digest is this one. */
+static bool read_line(struct tk_request *request, uint64_t number, const struct tk_digest *digest,
+                      bool foreign)
+{
+        const struct tk_format_key *line = tk_area_at(tk_gate_area(request->gate, TK_FILE_KEYS), number, 1);
+        if (!line || number == 0)
+                return false;
+
+        uint64_t before = atomic_load_explicit(&line->control, memory_order_acquire);
+        if (before == 0)
+                return false;
+        request->validity = atomic_load_explicit(&line->validity, memory_order_acquire);
+        request->binding = atomic_load_explicit(&line->binding, memory_order_acquire);
+        request->owner = atomic_load_explicit(&line->owner, memory_order_acquire);
+        prefetch_references(request);
+        if (!digest_matches(line, digest))
+                return false;
+
+        uint64_t control = atomic_load_explicit(&line->control, memory_order_acquire);
+        if (control == 0 || tk_control_generation(control) != tk_control_generation(before) ||
+            !(control & TK_CONTROL_FOREIGN) == foreign)
+                return false;
+        request->control = control;
+        request->number = number;
+        return true;
+}
+
+/* ---- imported keys ---- */
+
+static const _Atomic uint64_t *foreign_table(const struct tk_gate *gate, unsigned *ret_log2)
+{
+        struct tk_area *area = tk_gate_area(gate, TK_FILE_FOREIGN);
+        uint64_t word = atomic_load_explicit(&area->header->foreign_table, memory_order_acquire);
+        uint64_t table = tk_unseal(word);
+        unsigned log2 = TK_FOREIGN_LOG2(table);
+        if (table == 0 || !tk_sealed(word) || log2 < 3 || log2 > 40)
+                return NULL;
+        *ret_log2 = log2;
+        return tk_area_at(area, TK_FOREIGN_LINE(table), (UINT64_C(1) << log2) / 8);
+}
+
+static bool find_by_digest(struct tk_request *request, const struct tk_digest *digest)
+{
+        unsigned log2;
+        const _Atomic uint64_t *entries = foreign_table(request->gate, &log2);
+        if (!entries)
+                return false;
+
+        uint64_t word;
+        __builtin_memcpy(&word, digest->bytes, sizeof word);
+        uint64_t mask = (UINT64_C(1) << log2) - 1;
+        for (uint64_t i = 0; i <= mask; i++) {
+                uint64_t entry = atomic_load_explicit(&entries[(word + i) & mask], memory_order_acquire);
+                if (entry == 0)
+                        return false;
+                uint64_t number = tk_foreign_number(entry);
+                if (entry == tk_foreign_entry(word, number) && read_line(request, number, digest, true))
+                        return true;
+        }
+        return false;
+}
+
+static bool find_foreign(struct tk_request *request)
+{
+        unsigned log2;
+        if (!foreign_table(request->gate, &log2))
+                return false;
+
+        uint8_t sha256[32];
+        tk_sha256(request->ask->key.ptr, request->ask->key.len, sha256);
+        for (unsigned version = 0; version < TK_PEPPER_VERSIONS; version++) {
+                struct tk_digest digest;
+                if (tk_digest_foreign(request->gate->peppers, version, sha256, &digest) &&
+                    find_by_digest(request, &digest))
+                        return true;
+        }
+        return false;
+}
+
+/* Only a gate that is current may say that something does not exist. */
+static bool absent(struct tk_request *request)
+{
+        request->damage = tk_gate_why_unavailable(request->gate, request->now_ns);
+        return false;
+}
+
+/* ---- the two checks ---- */
+
+bool tk_check_shape(struct tk_request *request)
+{
+        request->shaped = tk_key_parse(request->ask->key, &request->parts);
+        if (!request->shaped)
+                return find_foreign(request) || absent(request);
+
+        tk_key_locate(&request->parts, request->gate->mask, &request->number, &request->pepper_version);
+        const struct tk_area *keys = &request->gate->files.areas[TK_FILE_KEYS];
+        if (request->number < keys->reserve_lines)
+                __builtin_prefetch(keys->lines + request->number * sizeof(struct tk_format_key));
+        return true;
+}
+
+static bool find_issued(struct tk_request *request)
+{
+        struct tk_digest digest;
+        return tk_digest_key(request->gate->peppers, request->pepper_version, request->ask->key, &digest) &&
+               read_line(request, request->number, &digest, false);
+}
+
+/* Another installation's keys have our shape too, so an imported one may be found although its locator leads nowhere. */
+bool tk_check_found(struct tk_request *request)
+{
+        if (request->shaped && !find_issued(request) && !find_foreign(request))
+                return absent(request);
+        return tk_request_load(request);
+}
+
+/* ---- what the line refers to ---- */
+
+bool tk_request_party(const struct tk_gate *gate, uint64_t binding, enum tk_record_kind kind,
+                      struct tk_request_party *ret_party)
+{
+        if (!tk_policy_view(tk_gate_area(gate, TK_FILE_POLICY), tk_pair_low(binding), kind, &ret_party->view))
+                return false;
+        uint32_t line = tk_pair_high(binding);
+        ret_party->meter =
+                tk_area_at(tk_gate_area(gate, TK_FILE_METERS), line, ret_party->view.policy->extent_lines);
+        return line != 0 && ret_party->meter;
+}
+
+static bool load_subscription(struct tk_request *request, uint32_t id)
+{
+        const struct tk_format_subscription *line =
+                tk_area_at(tk_gate_area(request->gate, TK_FILE_SUBSCRIPTIONS), id, 1);
+        if (!line)
+                return damaged(request, "the key's subscription is out of bounds");
+
+        uint64_t control = atomic_load_explicit(&line->control, memory_order_acquire);
+        uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);
+        request->anchor_s = atomic_load_explicit(&line->anchor_s, memory_order_acquire);
+        if (request->anchor_s < 0 || request->anchor_s > TK_TIME_MAX_S)
+                return damaged(request, "the subscription's anchor is damaged");
+        if (tk_control_state(control) == TK_LINE_ENDED)
+                return true; /* its start still names the periods in the key's meter, until the key gets another */
+        if (control == 0 ||
+            !tk_request_party(request->gate, binding, TK_RECORD_SUBSCRIPTION_POLICY, &request->subscription))
+                return damaged(request, "the subscription's line is damaged");
+        request->subscription_control = control;
+        request->answer->subscription_id = id;
+        return true;
+}
+
+static bool load_names(struct tk_request *request)
+{
+        struct tk_area *area = tk_gate_area(request->gate, TK_FILE_POLICY);
+        const struct tk_format_environment *environment =
+                tk_policy_environment(area, tk_control_environment(request->control));
+        const struct tk_format_consumer *consumer = tk_policy_consumer(area, tk_pair_high(request->owner));
+        const struct tk_format_policy *policy = request->key.view.policy;
+        struct tk_answer *answer = request->answer;
+
+        if (!environment || !consumer ||
+            !tk_policy_text(&environment->head, environment->api, &answer->api) ||
+            !tk_policy_text(&environment->head, environment->name, &answer->environment) ||
+            !tk_policy_text(&consumer->head, consumer->name, &answer->consumer) ||
+            !tk_policy_text(&policy->head, policy->scopes, &answer->scopes))
+                return false;
+        request->environment = environment;
+        answer->consumer_id = consumer->consumer_id;
+        return true;
+}
+
+bool tk_request_load(struct tk_request *request)
+{
+        struct tk_answer *answer = request->answer;
+        uint32_t subscription = tk_pair_low(request->owner);
+
+        answer->key_id = request->number;
+        answer->not_before_s = tk_pair_low(request->validity);
+        answer->expires_s = tk_pair_high(request->validity);
+        if (!tk_request_party(request->gate, request->binding, TK_RECORD_KEY_POLICY, &request->key))
+                return damaged(request, "the key's line is damaged");
+        if (!load_names(request))
+                return damaged(request, "a name that the key refers to is damaged");
+        if (subscription && !load_subscription(request, subscription))
+                return false;
+        answer->identified = true;
+        return true;
+}

@@ -1,0 +1,61 @@
+/*
+ * Reading the policy arena: records by reference, environments and scope patterns by name. Called by deciders on every request,
+ * from any thread, and by the daemon's checks. Believes nothing it reads: a reference, a size or a count that does
+ * not fit gives NULL or false. Never writes.
+ */
+#ifndef TK_GATE_POLICY_H
+#define TK_GATE_POLICY_H
+
+#include "core/str.h"
+#include "gate/area.h"
+
+/* A record of this kind, and all of its bytes in bounds; NULL otherwise. `least_bytes`: what its structure needs. */
+const struct tk_format_record *tk_policy_record(struct tk_area *policy, uint32_t ref,
+                                                enum tk_record_kind kind, size_t least_bytes);
+
+const struct tk_format_environment *tk_policy_environment(struct tk_area *policy, uint32_t ref);
+
+/* The record that holds the consumer's present name. */
+const struct tk_format_consumer *tk_policy_consumer(struct tk_area *policy, uint32_t ref);
+
+/* A text of a record; false when it reaches outside. */
+bool tk_policy_text(const struct tk_format_record *record, struct tk_format_text text,
+                    struct tk_str *ret_text);
+
+/* A key's or a subscription's policy, its parts found and in bounds. */
+struct tk_policy_view {
+        const struct tk_format_policy *policy;
+        const struct tk_format_limit *limits;
+        const uint64_t *scope_words;
+        const struct tk_format_cidr *cidrs;
+        const struct tk_format_text *origins, *methods, *paths;
+};
+bool tk_policy_view(struct tk_area *policy, uint32_t ref, enum tk_record_kind kind,
+                    struct tk_policy_view *ret_view);
+
+/* Whether the limit's numbers are such that the arithmetic of core/limit.h may be given them, and its slot is the policy's. */
+bool tk_policy_limit_sound(const struct tk_format_limit *limit, const struct tk_format_policy *policy);
+
+/* Bytes that a policy's fixed part and arrays take; its texts' characters follow. */
+size_t tk_policy_arrays_bytes(const struct tk_format_policy *policy);
+
+/* ---- by name ---- */
+
+uint32_t tk_policy_environment_bucket(struct tk_str api, struct tk_str name);
+uint32_t tk_policy_pattern_bucket(uint32_t api_id, struct tk_str text);
+
+/* Reference, or 0 when there is none. */
+uint32_t tk_policy_find_environment(struct tk_area *policy, struct tk_str api, struct tk_str name);
+uint32_t tk_policy_find_pattern(struct tk_area *policy, uint32_t api_id, struct tk_str text);
+
+/* FNV-1a, 64 bits: continue `hash` (start: TK_FNV_START) with these bytes. */
+#define TK_FNV_START UINT64_C(0xcbf29ce484222325)
+uint64_t tk_fnv(uint64_t hash, const void *bytes, size_t len);
+uint32_t tk_fnv_fold(uint64_t hash);
+
+static inline struct tk_format_chains *tk_policy_chains(const struct tk_area *policy)
+{
+        return (struct tk_format_chains *)(policy->lines - sizeof(struct tk_format_chains));
+}
+
+#endif

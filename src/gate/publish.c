@@ -1,0 +1,238 @@
+/*
+ * The publisher: take the directory, adopt its files or make new ones, keep time and lease, make room. One thread, the
+ * daemon's. What it publishes stands in intern.c, compile.c and publish_lines.c. Never waits for a decider.
+ */
+#include "gate/publisher.h"
+
+#include "core/alloc.h"
+#include "core/random.h"
+#include "gate/dir.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+
+/* The clocks' own jitter: an offset is published again only when it is further off. */
+#define OFFSET_SLACK_MS 2
+
+/* ---- time ---- */
+
+static void set_time(struct tk_publisher *publisher, uint64_t wall_ns)
+{
+        struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
+        uint64_t offset_ms = tk_unseal(atomic_load_explicit(&keys->time_offset_ms, memory_order_relaxed));
+        uint64_t monotonic_ms = tk_files_now_ns(&publisher->files) / NS_PER_MS - offset_ms;
+        uint64_t wall_ms = wall_ns / NS_PER_MS;
+        uint64_t wanted_ms = wall_ms > monotonic_ms ? wall_ms - monotonic_ms : 0;
+
+        if (wanted_ms > offset_ms + OFFSET_SLACK_MS || offset_ms > wanted_ms + OFFSET_SLACK_MS)
+                atomic_store_explicit(&keys->time_offset_ms, tk_seal(wanted_ms), memory_order_relaxed);
+}
+
+/* ---- open and close ---- */
+
+static void forget_records(struct tk_publisher *publisher)
+{
+        tk_index_fini(&publisher->index);
+        publisher->api_count = 0;
+}
+
+void tk_publisher_close(struct tk_publisher *publisher)
+{
+        if (!publisher)
+                return;
+        tk_files_close(&publisher->files);
+        forget_records(publisher);
+        tk_free(publisher->api_bits);
+        tk_free(publisher->scratch);
+        if (publisher->lock_fd >= 0)
+                close(publisher->lock_fd);
+        if (publisher->dir_fd >= 0)
+                close(publisher->dir_fd);
+        tk_free(publisher);
+}
+
+/* TK_CORRUPT, TK_NOT_FOUND: there is nothing that could be adopted. */
+static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installation[16],
+                         struct tk_fault *fault)
+{
+        enum tk_err err = tk_files_open(publisher->dir_fd, TK_ACCESS_DAEMON, &publisher->files, fault);
+        if (err)
+                return err;
+
+        const char *why;
+        const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
+        if (memcmp(keys->installation, installation, sizeof keys->installation) != 0)
+                err = TK_CORRUPT;
+        if (!err)
+                err = tk_intern_rebuild(publisher);
+        if (!err && !tk_publisher_check(publisher, &why))
+                err = TK_CORRUPT;
+        if (err) {
+                tk_files_close(&publisher->files);
+                forget_records(publisher);
+        }
+        return err;
+}
+
+static uint64_t draw_incarnation(void)
+{
+        struct tk_random random = tk_random_system();
+        uint64_t incarnation = 0;
+        while (incarnation == 0)
+                random.fill(random.context, &incarnation, sizeof incarnation);
+        return incarnation;
+}
+
+static enum tk_err create(struct tk_publisher *publisher, const uint8_t installation[16],
+                          struct tk_files *ret_files, struct tk_fault *fault)
+{
+        if (tk_random_init() != 0)
+                return TK_IO;
+        return tk_files_create(publisher->dir_fd, installation, draw_incarnation(), ret_files, fault);
+}
+
+static enum tk_err adopt_or_create(struct tk_publisher *publisher, const uint8_t installation[16],
+                                   struct tk_fault *fault)
+{
+        struct tk_fault unfit = {
+                0}; /* why they cannot be adopted is nobody's fault when new ones can be made */
+        enum tk_err err = adopt(publisher, installation, &unfit);
+        if (err != TK_CORRUPT && err != TK_NOT_FOUND) {
+                if (err && fault)
+                        *fault = unfit;
+                return err;
+        }
+        tk_files_retire(publisher->dir_fd);
+        return create(publisher, installation, &publisher->files, fault);
+}
+
+enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], uint64_t wall_ns,
+                              struct tk_publisher **ret_publisher, uint64_t *ret_applied_seq,
+                              struct tk_fault *fault)
+{
+        struct tk_publisher *publisher = tk_calloc(1, sizeof *publisher);
+        if (!publisher)
+                return tk_fault_from_err(fault, TK_NOMEM);
+        publisher->dir_fd = publisher->lock_fd = -1;
+        tk_files_init(&publisher->files);
+        tk_index_init(&publisher->index);
+
+        enum tk_err err = TK_OK;
+        publisher->scratch = tk_malloc(TK_POLICY_BYTES_MAX);
+        if (!publisher->scratch)
+                err = tk_fault_from_err(fault, TK_NOMEM);
+        if (!err)
+                err = tk_dir_open(dir, true, &publisher->dir_fd, fault);
+        if (!err)
+                err = tk_dir_lock(publisher->dir_fd, &publisher->lock_fd, fault);
+        if (!err)
+                err = adopt_or_create(publisher, installation, fault);
+        if (err == TK_FULL)
+                tk_fault_set(fault, TK_FAULT_insufficient_storage, "",
+                             "free memory in its file system, or choose another place with --gate",
+                             "the gate directory %s has no room for the gate's files", dir);
+        if (err) {
+                tk_publisher_close(publisher);
+                return err;
+        }
+        set_time(publisher, wall_ns);
+        *ret_applied_seq = tk_publisher_applied(publisher);
+        *ret_publisher = publisher;
+        return TK_OK;
+}
+
+enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *fault)
+{
+        struct tk_format_header *old = tk_files_keys_header(&publisher->files);
+        struct tk_files files;
+        enum tk_err err = create(publisher, old->installation, &files, fault);
+        if (err)
+                return err;
+
+        struct tk_format_header *fresh = tk_files_keys_header(&files);
+        atomic_store(&fresh->time_offset_ms, atomic_load(&old->time_offset_ms));
+        atomic_store(&fresh->lease_until_ms, atomic_load(&old->lease_until_ms));
+        atomic_store(&old->retired, tk_seal(1));
+        tk_files_close(&publisher->files);
+        forget_records(publisher);
+        publisher->files = files;
+        return TK_OK;
+}
+
+/* ---- the words of the keys header ---- */
+
+void tk_publisher_set_applied(struct tk_publisher *publisher, uint64_t feed_seq)
+{
+        struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
+        atomic_store_explicit(&keys->applied_seq, tk_seal(feed_seq), memory_order_release);
+}
+
+uint64_t tk_publisher_applied(const struct tk_publisher *publisher)
+{
+        const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
+        return tk_unseal(atomic_load_explicit(&keys->applied_seq, memory_order_acquire));
+}
+
+void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s)
+{
+        struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
+        uint64_t lease_until_ms = lease_s ? wall_ns / NS_PER_MS + (uint64_t)lease_s * 1000 : 0;
+        set_time(publisher, wall_ns);
+        atomic_store(&keys->lease_until_ms, tk_seal(lease_until_ms));
+}
+
+/* ---- room ---- */
+
+enum tk_err tk_publisher_reserve(struct tk_publisher *publisher, const struct tk_publish_room *room)
+{
+        uint64_t policy_bytes = room->policies * TK_POLICY_BYTES_MAX + room->names * TK_NAME_BYTES_MAX;
+        struct tk_area *policy = tk_publisher_area(publisher, TK_FILE_POLICY);
+        struct tk_area *meters = tk_publisher_area(publisher, TK_FILE_METERS);
+
+        enum tk_err err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_KEYS), room->key_id + 1);
+        if (!err)
+                err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS),
+                                      room->subscription_id + 1);
+        if (!err)
+                err = tk_area_reserve(policy, tk_area_used(policy) + policy_bytes / TK_POLICY_LINE_BYTES);
+        if (!err)
+                err = tk_area_reserve(meters, tk_area_used(meters) + room->meters * TK_METER_LINES_MAX);
+        return err ? err : tk_foreign_reserve(publisher);
+}
+
+void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publisher_stats *ret_stats)
+{
+        const struct tk_area *keys = tk_publisher_area(publisher, TK_FILE_KEYS);
+        const struct tk_area *subscriptions = tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS);
+        const struct tk_area *policy = tk_publisher_area(publisher, TK_FILE_POLICY);
+        const struct tk_area *meters = tk_publisher_area(publisher, TK_FILE_METERS);
+        const struct tk_area *foreign = tk_publisher_area(publisher, TK_FILE_FOREIGN);
+
+        *ret_stats = (struct tk_publisher_stats){
+                .key_lines = tk_area_used(keys),
+                .key_capacity = tk_area_capacity(keys),
+                .subscription_lines = tk_area_used(subscriptions),
+                .subscription_capacity = tk_area_capacity(subscriptions),
+                .policy_bytes = tk_area_used(policy) * TK_POLICY_LINE_BYTES,
+                .policy_capacity = tk_area_capacity(policy) * TK_POLICY_LINE_BYTES,
+                .meter_lines = tk_area_used(meters),
+                .meter_capacity = tk_area_capacity(meters),
+                .foreign_keys = tk_unseal(atomic_load(&foreign->header->foreign_count)),
+                .incarnation = keys->header->incarnation,
+        };
+}
+
+/* ---- records ---- */
+
+enum tk_err tk_publish_environment(struct tk_publisher *publisher,
+                                   const struct tk_publish_environment *environment)
+{
+        return tk_intern_environment(publisher, environment);
+}
+
+enum tk_err tk_publish_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer)
+{
+        return tk_intern_consumer(publisher, consumer);
+}

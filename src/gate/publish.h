@@ -1,0 +1,140 @@
+/*
+ * The daemon's side of the gate: create or adopt the shared files and publish what the registry holds. One publisher
+ * a gate directory (it holds a lock on it), used by one thread at a time. Every call leaves files that a decider can
+ * read at any instant, also when the daemon is killed half way: new bytes first, then one atomic word that makes them current.
+ * Knows nothing of the registry: service/publisher.h reads there and calls here.
+ */
+#ifndef TK_GATE_PUBLISH_H
+#define TK_GATE_PUBLISH_H
+
+#include "core/cidr.h"
+#include "core/digest.h"
+#include "core/error.h"
+#include "core/fault.h"
+#include "core/limit.h"
+#include "core/str.h"
+
+#include <stdint.h>
+
+struct tk_publisher;
+
+/*
+ * Open the gate directory `dir` (made with mode 0700 when missing; one that another user owns, or that others may write, is
+ * refused), take its lock, and adopt the files in it when they belong to this installation and pass tk_publisher_check();
+ * otherwise retire them and make empty ones with a new incarnation.
+ *   ret_applied_seq  feed sequence up to which the files hold everything; 0: they are empty and must be rebuilt
+ * TK_BUSY: another daemon has it.
+ */
+enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], uint64_t wall_ns,
+                              struct tk_publisher **ret_publisher, uint64_t *ret_applied_seq,
+                              struct tk_fault *fault);
+/*
+ * Retire the files and make empty ones with a new incarnation, as tk_publisher_open() does with files that it cannot adopt:
+ * for a registry that was restored to an earlier state than the files hold. Deciders must open again.
+ */
+enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *fault);
+/* The files stay, deciders go on. */
+void tk_publisher_close(struct tk_publisher *publisher);
+
+/* Store the sequence up to which everything is published. Release order after all of it. */
+void tk_publisher_set_applied(struct tk_publisher *publisher, uint64_t feed_seq);
+uint64_t tk_publisher_applied(const struct tk_publisher *publisher);
+
+/* Call about once a second: publishes the clock offset, extends the lease (lease_s 0: for ever). */
+void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s);
+
+/* What changes that are not published yet will need at most. */
+struct tk_publish_room {
+        uint64_t key_id, subscription_id; /* the highest numbers that are new; 0: none */
+        uint64_t names;                   /* environments and consumers that are new */
+        uint64_t policies; /* keys and subscriptions that are new or whose definition changes */
+        uint64_t meters;   /* keys and subscriptions that are new or whose limits change */
+};
+
+/* Make sure that publishing all of it cannot fail for space. TK_FULL otherwise; nothing that was there is lost. */
+enum tk_err tk_publisher_reserve(struct tk_publisher *publisher, const struct tk_publish_room *room);
+
+/*
+ * Make the records of scope patterns that a key of this API is about to be granted: they cannot be promised, as an API has room for
+ * TK_POLICY_PATTERNS_MAX of them, ever. Grants nothing. TK_FULL: they are used up, or there is no space.
+ */
+enum tk_err tk_publish_scopes(struct tk_publisher *publisher, uint32_t api_id, const struct tk_str *scopes,
+                              uint32_t scope_count);
+
+/* All publish calls replace what was there; publishing the same again changes nothing. TK_FULL: no space in shared memory. */
+
+struct tk_publish_environment {
+        uint32_t id, api_id;
+        struct tk_str api, name; /* never change */
+        bool suspended;          /* it, or its API */
+};
+enum tk_err tk_publish_environment(struct tk_publisher *publisher,
+                                   const struct tk_publish_environment *environment);
+
+struct tk_publish_consumer {
+        uint32_t id;
+        struct tk_str name;
+};
+enum tk_err tk_publish_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer);
+
+struct tk_publish_subscription {
+        uint32_t id;
+        uint32_t environment_id, consumer_id;
+        bool suspended;
+        bool ended;        /* its keys are no longer bound to it */
+        int64_t started_s; /* anchor of anchored windows */
+        const struct tk_limit_def *limits;
+        uint32_t limit_count; /* 0 to 8 */
+};
+/*
+ * When limits change, a limit that keeps its kind and name keeps its usage: in the same meter where the slots stay the
+ * same, else carried to a new extent before the line points to it.
+ */
+enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
+                                    const struct tk_publish_subscription *subscription);
+
+enum tk_publish_state { TK_PUBLISH_ACTIVE = 1, TK_PUBLISH_SUSPENDED = 2, TK_PUBLISH_REVOKED = 3 };
+
+struct tk_publish_key {
+        uint64_t id;
+        enum tk_publish_state state;
+        bool consumer_suspended;
+        bool foreign;
+        uint16_t generation;
+        uint8_t pepper_version;
+        struct tk_digest digest;
+        uint32_t environment_id, api_id;
+        uint32_t consumer_id;     /* published before */
+        uint32_t subscription_id; /* published before; 0: none */
+        int64_t not_before_s, expires_s;
+        const struct tk_str *scopes; /* granted patterns, sorted */
+        uint32_t scope_count;
+        const struct tk_limit_def *limits; /* its own */
+        uint32_t limit_count;
+        const struct tk_cidr *cidrs;
+        const struct tk_str *origins, *methods, *paths;
+        uint32_t cidr_count, origin_count, method_count, path_count;
+};
+enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key);
+
+/* What the files hold, for /metrics and tests. */
+struct tk_publisher_stats {
+        uint64_t key_lines, key_capacity;
+        uint64_t subscription_lines, subscription_capacity;
+        uint64_t policy_bytes, policy_capacity;
+        uint64_t meter_lines, meter_capacity;
+        uint64_t foreign_keys;
+        uint64_t incarnation;
+};
+void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publisher_stats *ret_stats);
+
+/*
+ * Every invariant of the files that one can test without the registry: headers, ranges of every reference, policies well
+ * formed. On failure *ret_why names the first broken one (static storage). For start, tests, fuzzers.
+ */
+bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_why);
+
+/* The digest, state and validity that a key's line holds, so that the registry and the gate can be compared. */
+bool tk_publisher_key_matches(const struct tk_publisher *publisher, const struct tk_publish_key *key);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * Publishing keys and subscriptions: room first, then records and meters that nobody refers to yet, then the words of
+ * the line. One thread, the publisher's. A call that fails before the words has changed nothing that anyone can see, but that it took a key out of use.
+ */
+#include "gate/publisher.h"
+
+#include <string.h>
+
+/* seq_cst, so that every processor sees it before the publishing call returns: a revoke is in force then. */
+static void put(_Atomic uint64_t *word, uint64_t value)
+{
+        if (atomic_load_explicit(word, memory_order_relaxed) != value)
+                atomic_store(word, value);
+}
+
+static uint64_t get(const _Atomic uint64_t *word)
+{
+        return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static enum tk_err open_line(struct tk_publisher *publisher, enum tk_file file, uint64_t number,
+                             void **ret_line)
+{
+        struct tk_area *area = tk_publisher_area(publisher, file);
+        if (number == 0)
+                return TK_INVALID;
+        enum tk_err err = tk_area_reserve(area, number + 1);
+        if (err)
+                return err;
+        *ret_line = area->lines + number * area->line_bytes;
+        return TK_OK;
+}
+
+/* ---- subscriptions ---- */
+
+static uint64_t subscription_control(const struct tk_publish_subscription *subscription, uint32_t environment)
+{
+        enum tk_line_state state = subscription->ended       ? TK_LINE_ENDED
+                                   : subscription->suspended ? TK_LINE_SUSPENDED
+                                                             : TK_LINE_ACTIVE;
+        return tk_control(state, 0, environment);
+}
+
+enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
+                                    const struct tk_publish_subscription *subscription)
+{
+        uint32_t environment = tk_intern_find_environment(publisher, subscription->environment_id);
+        uint32_t consumer = tk_intern_find_consumer(publisher, subscription->consumer_id);
+        if (!environment || !consumer)
+                return TK_NOT_FOUND;
+        if (subscription->started_s < 0 || subscription->started_s > TK_TIME_MAX_S)
+                return TK_INVALID;
+
+        void *place;
+        uint32_t policy;
+        enum tk_err err = open_line(publisher, TK_FILE_SUBSCRIPTIONS, subscription->id, &place);
+        if (!err)
+                err = tk_compile_subscription(publisher, subscription, &policy);
+        if (err)
+                return err;
+
+        struct tk_format_subscription *line = place;
+        struct tk_extent_move move = {
+                .from_anchor_s = atomic_load_explicit(&line->anchor_s, memory_order_relaxed),
+                .to_anchor_s = subscription->started_s,
+                .now_ns = tk_files_now_ns(&publisher->files),
+        };
+        uint64_t binding;
+        err = tk_extent_prepare(publisher, TK_RECORD_SUBSCRIPTION_POLICY, get(&line->binding), policy, &move,
+                                &binding);
+        if (err)
+                return err;
+
+        uint64_t control = subscription_control(subscription, environment);
+        bool admits = tk_control_state(control) != TK_LINE_SUSPENDED;
+        tk_area_use(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS), (uint64_t)subscription->id + 1);
+        if (!admits && get(&line->control))
+                put(&line->control, control);
+        atomic_store_explicit(&line->consumer, consumer, memory_order_release);
+        atomic_store_explicit(&line->anchor_s, subscription->started_s, memory_order_release);
+        put(&line->binding, binding);
+        put(&line->control, control);
+        tk_extent_finish(&move);
+        return TK_OK;
+}
+
+/* ---- keys ---- */
+
+/* What a key's line shall say. */
+struct key_words {
+        uint64_t digest[4];
+        uint64_t control, validity, binding, owner;
+};
+
+/* 0 stays "unbounded"; later than the format reaches is cut, which shortens a validity and never lengthens it. */
+static uint32_t clamp_s(int64_t unix_s)
+{
+        return unix_s > UINT32_MAX ? UINT32_MAX : (uint32_t)unix_s;
+}
+
+static enum tk_err fill_words(const struct tk_publisher *publisher, const struct tk_publish_key *key,
+                              struct key_words *ret_words)
+{
+        uint32_t environment = tk_intern_find_environment(publisher, key->environment_id);
+        uint32_t consumer = tk_intern_find_consumer(publisher, key->consumer_id);
+        struct tk_area *subscriptions = tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS);
+
+        if (key->state < TK_PUBLISH_ACTIVE || key->state > TK_PUBLISH_REVOKED ||
+            key->pepper_version >= TK_PEPPER_VERSIONS || key->not_before_s < 0 || key->expires_s < 0)
+                return TK_INVALID;
+        if (!environment || !consumer)
+                return TK_NOT_FOUND;
+        if (key->subscription_id) {
+                const struct tk_format_subscription *line =
+                        tk_area_at(subscriptions, key->subscription_id, 1);
+                if (!line || get(&line->control) == 0)
+                        return TK_NOT_FOUND;
+        }
+        memcpy(ret_words->digest, key->digest.bytes, sizeof ret_words->digest);
+        ret_words->control = tk_control((enum tk_line_state)key->state, key->generation, environment) |
+                             tk_control_pepper(key->pepper_version) |
+                             (key->consumer_suspended ? TK_CONTROL_CONSUMER_SUSPENDED : 0) |
+                             (key->foreign ? TK_CONTROL_FOREIGN : 0);
+        ret_words->validity = tk_pair(clamp_s(key->not_before_s), clamp_s(key->expires_s));
+        ret_words->owner = tk_pair(key->subscription_id, consumer);
+        return TK_OK;
+}
+
+/* Whether the line is this key's already, and not that of another who had the number. */
+static bool same_key(const struct tk_format_key *line, const struct key_words *words)
+{
+        uint64_t control = get(&line->control);
+        if (control == 0 || tk_control_generation(control) != tk_control_generation(words->control))
+                return false;
+        for (int i = 0; i < 4; i++)
+                if (get(&line->digest[i]) != words->digest[i])
+                        return false;
+        return true;
+}
+
+/* Nobody may match a digest that is half of one key and half of another: the line is empty meanwhile. */
+static void give_line(struct tk_format_key *line, const struct key_words *words)
+{
+        put(&line->control, 0);
+        for (int i = 0; i < 4; i++)
+                atomic_store_explicit(&line->digest[i], words->digest[i], memory_order_release);
+}
+
+static bool admits(const struct key_words *words)
+{
+        return tk_control_state(words->control) == TK_LINE_ACTIVE &&
+               !(words->control & TK_CONTROL_CONSUMER_SUSPENDED);
+}
+
+/*
+ * What restricts has come first (see below), what admits comes last. The owner before the binding: who charges a new meter must
+ * count its periods from the new subscription's start, or would take what was carried over for usage of an earlier period.
+ */
+static void put_words(struct tk_format_key *line, const struct key_words *words)
+{
+        put(&line->validity, words->validity);
+        put(&line->owner, words->owner);
+        put(&line->binding, words->binding);
+        put(&line->control, words->control);
+}
+
+static int64_t anchor_of(const struct tk_publisher *publisher, uint64_t owner)
+{
+        const struct tk_format_subscription *line =
+                tk_area_at(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS), tk_pair_low(owner), 1);
+        return tk_pair_low(owner) && line ? atomic_load_explicit(&line->anchor_s, memory_order_relaxed) : 0;
+}
+
+enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key)
+{
+        struct key_words words;
+        void *place;
+        uint32_t policy;
+        enum tk_err err = fill_words(publisher, key, &words);
+        if (!err)
+                err = open_line(publisher, TK_FILE_KEYS, key->id, &place);
+        if (err)
+                return err;
+
+        struct tk_format_key *line = place;
+        bool same = same_key(line, &words);
+        if (same && !admits(&words))
+                put(&line->control, words.control); /* takes no room, so it does not fail for want of it */
+        if (key->foreign)
+                err = tk_foreign_reserve(publisher);
+        if (!err)
+                err = tk_compile_key(publisher, key, &policy);
+        if (err)
+                return err;
+
+        struct tk_extent_move move = {
+                .from_anchor_s = anchor_of(publisher, get(&line->owner)),
+                .to_anchor_s = anchor_of(publisher, words.owner),
+                .now_ns = tk_files_now_ns(&publisher->files),
+        };
+        err = tk_extent_prepare(publisher, TK_RECORD_KEY_POLICY, same ? get(&line->binding) : 0, policy,
+                                &move, &words.binding);
+        if (err)
+                return err;
+
+        tk_area_use(tk_publisher_area(publisher, TK_FILE_KEYS), key->id + 1);
+        if (!same)
+                give_line(line, &words);
+        put_words(line, &words);
+        if (key->foreign)
+                tk_foreign_insert(publisher, words.digest[0], key->id);
+        tk_extent_finish(&move);
+        return TK_OK;
+}
+
+bool tk_publisher_key_matches(const struct tk_publisher *publisher, const struct tk_publish_key *key)
+{
+        struct key_words words;
+        const struct tk_format_key *line = tk_area_at(tk_publisher_area(publisher, TK_FILE_KEYS), key->id, 1);
+        if (!line || fill_words(publisher, key, &words))
+                return false;
+        return same_key(line, &words) && get(&line->control) == words.control &&
+               get(&line->validity) == words.validity && get(&line->owner) == words.owner;
+}

@@ -1,0 +1,98 @@
+/*
+ * The publisher's inside: what publish.c, publish_lines.c, intern.c, compile.c, extents.c, foreign.c and verify.c share. All of it
+ * runs in the one thread that publishes. Internal to the gate; the daemon sees gate/publish.h.
+ */
+#ifndef TK_GATE_PUBLISHER_H
+#define TK_GATE_PUBLISHER_H
+
+#include "gate/files.h"
+#include "gate/index.h"
+#include "gate/policy.h"
+#include "gate/publish.h"
+
+/* No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key may carry well below. */
+#define TK_POLICY_BYTES_MAX 65536
+/* Names are at most so long, of which an environment's record has two; and no such record is larger. */
+#define TK_POLICY_NAME_MAX  1024
+#define TK_NAME_BYTES_MAX   (2 * TK_POLICY_NAME_MAX + 64)
+
+/* How many bits of an API's scope patterns are given out. */
+struct tk_api_bits {
+        uint32_t api_id;
+        uint32_t next_bit;
+};
+
+struct tk_publisher {
+        int dir_fd, lock_fd;
+        struct tk_files files;
+        struct tk_index index;
+        struct tk_api_bits *api_bits;
+        size_t api_count, api_room;
+        uint8_t *scratch; /* TK_POLICY_BYTES_MAX: a record under construction */
+};
+
+static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publisher, enum tk_file file)
+{
+        return &((struct tk_publisher *)publisher)->files.areas[file];
+}
+
+/* ---- intern.c: records, each content once ---- */
+
+/* Walk the arena and index it; link what a killed daemon left unlinked. TK_CORRUPT, TK_NOMEM. */
+enum tk_err tk_intern_rebuild(struct tk_publisher *publisher);
+
+/* References of what was published; 0: it was not. */
+uint32_t tk_intern_find_environment(const struct tk_publisher *publisher, uint32_t environment_id);
+uint32_t tk_intern_find_consumer(const struct tk_publisher *publisher, uint32_t consumer_id);
+
+enum tk_err tk_intern_environment(struct tk_publisher *publisher,
+                                  const struct tk_publish_environment *environment);
+enum tk_err tk_intern_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer);
+enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, struct tk_str text,
+                              uint32_t *ret_bit);
+
+/* The policy in `scratch`, its head's size set. */
+enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t *ret_ref);
+
+/* ---- compile.c: definitions to policies ---- */
+
+enum tk_err tk_compile_key(struct tk_publisher *publisher, const struct tk_publish_key *key,
+                           uint32_t *ret_policy);
+enum tk_err tk_compile_subscription(struct tk_publisher *publisher,
+                                    const struct tk_publish_subscription *subscription, uint32_t *ret_policy);
+
+/* ---- extents.c: meters ---- */
+
+/* A meter that moves from one extent to another. */
+struct tk_extent_move {
+        struct tk_policy_view from, to;
+        struct tk_format_meter *from_meter, *to_meter; /* the same: nothing moves */
+        int64_t from_anchor_s, to_anchor_s;
+        uint64_t now_ns;
+        /* of from, when it was copied */
+        uint64_t seen_admitted;
+        uint32_t seen_refused;
+        struct tk_slot seen[TK_POLICY_LIMITS_MAX];
+};
+
+/*
+ * The meter for a line that is bound by `old_binding` (0: to nothing) and shall get `policy`: the same where the slots keep their
+ * meaning, else a new one with the usage copied.
+ *   ret_binding  what to store in the line; tk_extent_finish() after that
+ */
+enum tk_err tk_extent_prepare(struct tk_publisher *publisher, enum tk_record_kind kind, uint64_t old_binding,
+                              uint32_t policy, struct tk_extent_move *ret_move, uint64_t *ret_binding);
+
+/* Add what was charged to the old extent between the copy and the store of the new binding. */
+void tk_extent_finish(struct tk_extent_move *move);
+
+/* ---- foreign.c: the index of imported keys ---- */
+
+/* Room for one more entry. TK_FULL. */
+enum tk_err tk_foreign_reserve(struct tk_publisher *publisher);
+void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uint64_t number);
+
+/* NULL when its table is sound; else what is not. */
+const char *tk_foreign_check(const struct tk_publisher *publisher);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * One request on its way through the checks. A tk_request lives on the stack of the thread that asks; the checks fill it
+ * in their order, each relying on those before it. decide.c and explain.c walk the same table of checks, so they cannot
+ * disagree. Internal to the gate.
+ */
+#ifndef TK_GATE_REQUEST_H
+#define TK_GATE_REQUEST_H
+
+#include "gate/files.h"
+#include "gate/gate.h"
+#include "gate/policy.h"
+
+struct tk_gate {
+        struct tk_files files;
+        const struct tk_pepper_set *peppers; /* borrowed */
+        const struct tk_key_mask *mask;      /* borrowed */
+};
+
+static inline struct tk_area *tk_gate_area(const struct tk_gate *gate, enum tk_file file)
+{
+        return &((struct tk_gate *)gate)->files.areas[file];
+}
+
+/* One limit of the request: where it is defined, and the slot that it charges. */
+struct tk_request_limit {
+        const struct tk_format_limit *limit;
+        struct tk_slot *slot;
+        int64_t anchor_s;
+        int64_t charged_period_s; /* windows: for the refund */
+        enum tk_limit_owner owner;
+};
+
+/* A key or a subscription: its policy, its meter. */
+struct tk_request_party {
+        struct tk_policy_view view;
+        struct tk_format_meter *meter;
+};
+
+struct tk_request {
+        struct tk_gate *gate;
+        const struct tk_ask *ask;
+        struct tk_answer *answer;
+        uint64_t now_ns;
+        int64_t now_s;
+
+        /* shape */
+        struct tk_key_parts parts;
+        uint64_t number; /* by locator, then of the line that was found */
+        unsigned pepper_version;
+        bool shaped;
+
+        /* found: one reading of the key's line */
+        uint64_t control, validity, binding, owner;
+        struct tk_request_party key, subscription;
+        const struct tk_format_environment *environment;
+        uint64_t subscription_control; /* 0: bound to none */
+        int64_t anchor_s;
+
+        /* limits; a rehearsal charges copies */
+        bool rehearsal;
+        bool limits_looked_at, rate_refused, window_refused;
+        uint32_t limit_count;
+        struct tk_request_limit limits[TK_GATE_LIMITS_MAX];
+        struct tk_slot rehearsal_slots[TK_GATE_LIMITS_MAX];
+
+        /* Why the gate cannot decide; turns whatever failed into `unavailable`. */
+        const char *damage;
+};
+
+/*
+ * The checks in their order (DESIGN.md section 5): code, function, and explain.c's function that says what it compared. A check returns whether it
+ * passed. `unavailable` stands before the limits, because they are charged.
+ */
+#define TK_CHECKS(X)                                                                                         \
+        X(missing_key, tk_check_presented, describe_presented)                                               \
+        X(malformed, tk_check_shape, describe_shape)                                                         \
+        X(unknown, tk_check_found, describe_found)                                                           \
+        X(revoked, tk_check_not_revoked, describe_state)                                                     \
+        X(suspended, tk_check_not_suspended, describe_suspended)                                             \
+        X(not_yet_valid, tk_check_begun, describe_begun)                                                     \
+        X(expired, tk_check_not_expired, describe_expiry)                                                    \
+        X(wrong_environment, tk_check_environment, describe_environment)                                     \
+        X(restricted, tk_check_restrictions, describe_restrictions)                                          \
+        X(insufficient_scope, tk_check_scope, describe_scope)                                                \
+        X(unavailable, tk_check_available, describe_available)                                               \
+        X(rate_limited, tk_check_rates, describe_rates)                                                      \
+        X(quota_exceeded, tk_check_windows, describe_windows)
+
+#define X(code, check, describe) bool check(struct tk_request *request);
+TK_CHECKS(X)
+#undef X
+
+/* Begin: zero the answer, read the clock. */
+void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const struct tk_ask *ask,
+                     struct tk_answer *answer);
+
+/* Run all checks and charge; the answer is complete afterwards but for what is counted. */
+void tk_request_decide(struct tk_request *request);
+
+/* lookup.c: what the found key refers to; false with `damage` set. */
+bool tk_request_load(struct tk_request *request);
+
+/* restrict.c: whether the key was granted this scope, by whatever pattern. */
+bool tk_request_has_scope(const struct tk_request *request, struct tk_str name);
+
+/* limits.c: charge what the checks let through; false, with everything that may be given back given back, when a race was lost. */
+bool tk_request_charge(struct tk_request *request);
+
+/* limits.c: the limits of one party as they stand, for usage; appends to at most TK_GATE_LIMITS_MAX. */
+bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner owner, int64_t anchor_s,
+                      uint64_t now_ns, struct tk_answer_limit *ret_limits, uint32_t *ret_count);
+
+/* NULL when the files are current and the lease runs; else why not. */
+const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t now_ns);
+
+/* A party from a binding word; false when a reference is out of bounds. */
+bool tk_request_party(const struct tk_gate *gate, uint64_t binding, enum tk_record_kind kind,
+                      struct tk_request_party *ret_party);
+
+#endif

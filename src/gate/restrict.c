@@ -1,0 +1,150 @@
+/*
+ * Where a key may be used from and for: addresses, origins, methods, paths, and the scopes it must have. Runs in the decision
+ * path, on any thread. A list that is empty restricts nothing; one that is not refuses a request of which
+ * the matter is unknown. Never reads beyond the policy's record.
+ */
+#include "gate/request.h"
+
+#include "core/path.h"
+
+#include <string.h>
+
+static bool restricted(struct tk_request *request, const char *reason)
+{
+        request->answer->reason = reason;
+        return false;
+}
+
+static bool address_allowed(const struct tk_policy_view *view, const struct tk_ip *ip)
+{
+        for (uint32_t i = 0; i < view->policy->cidr_count; i++) {
+                struct tk_cidr cidr = {.family = view->cidrs[i].family,
+                                       .prefix_bits = view->cidrs[i].prefix_bits};
+                memcpy(cidr.bytes, view->cidrs[i].bytes, sizeof cidr.bytes);
+                bool sound = cidr.prefix_bits <= (cidr.family == 4 ? 32 : 128);
+                if (sound && ip->family && tk_cidr_contains(&cidr, ip))
+                        return true;
+        }
+        return view->policy->cidr_count == 0;
+}
+
+static bool any_text(const struct tk_policy_view *view, const struct tk_format_text *texts, uint32_t count,
+                     bool (*matches)(struct tk_str rule, struct tk_str value), struct tk_str value)
+{
+        for (uint32_t i = 0; i < count; i++) {
+                struct tk_str rule;
+                if (tk_policy_text(&view->policy->head, texts[i], &rule) && matches(rule, value))
+                        return true;
+        }
+        return false;
+}
+
+/* One or more host labels: letters, digits and hyphens, separated by single dots. */
+static bool is_labels(struct tk_str text)
+{
+        char before = '.';
+        for (size_t i = 0; i < text.len; i++) {
+                char c = text.ptr[i];
+                bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+                if (!letter && c != '-' && (c != '.' || before == '.'))
+                        return false;
+                before = c;
+        }
+        return before != '.';
+}
+
+/*
+ * An origin is scheme, host and port as browsers send it (RFC 6454); ASCII case does not count. A host that begins with
+ * `*.` matches one or more labels in place of the star: neither example.com itself nor evilexample.com.
+ */
+static bool origin_matches(struct tk_str rule, struct tk_str origin)
+{
+        const struct tk_str wildcard = TK_STR("://*.");
+        const char *star = memmem(rule.ptr, rule.len, wildcard.ptr, wildcard.len);
+        if (!star)
+                return tk_str_equal_nocase(rule, origin);
+
+        struct tk_str head = {rule.ptr, (size_t)(star - rule.ptr) + 3};
+        struct tk_str tail = tk_str_skip(rule, head.len + 1); /* with its dot */
+        if (origin.len <= head.len + tail.len)
+                return false;
+
+        struct tk_str its_head = {origin.ptr, head.len};
+        struct tk_str its_tail = tk_str_skip(origin, origin.len - tail.len);
+        struct tk_str labels = {origin.ptr + head.len, origin.len - head.len - tail.len};
+        return tk_str_equal_nocase(head, its_head) && tk_str_equal_nocase(tail, its_tail) &&
+               is_labels(labels);
+}
+
+/* Path rules judge the canonical path; one that some server would read differently is refused. */
+static bool path_allowed(const struct tk_policy_view *view, struct tk_str raw)
+{
+        char canonical[TK_PATH_MAX];
+        size_t len;
+        bool ambiguous;
+        if (!tk_path_canonical(raw, canonical, sizeof canonical, &len, &ambiguous) || ambiguous)
+                return false;
+        return any_text(view, view->paths, view->policy->path_count, tk_path_template_match,
+                        (struct tk_str){canonical, len});
+}
+
+bool tk_check_restrictions(struct tk_request *request)
+{
+        const struct tk_policy_view *view = &request->key.view;
+        const struct tk_format_policy *policy = view->policy;
+        const struct tk_ask *ask = request->ask;
+
+        if (!address_allowed(view, &ask->ip))
+                return restricted(request, "the client address is not allowed for this key");
+        if (policy->origin_count &&
+            !any_text(view, view->origins, policy->origin_count, origin_matches, ask->origin))
+                return restricted(request, "the origin is not allowed for this key");
+        if (policy->method_count &&
+            !any_text(view, view->methods, policy->method_count, tk_str_equal, ask->method))
+                return restricted(request, "the method is not allowed for this key");
+        if (policy->path_count && !path_allowed(view, ask->path))
+                return restricted(request, "the path is not allowed for this key");
+        return true;
+}
+
+/* ---- scopes ---- */
+
+static bool has_pattern(const struct tk_request *request, struct tk_str text)
+{
+        const struct tk_format_policy *policy = request->key.view.policy;
+        struct tk_area *area = tk_gate_area(request->gate, TK_FILE_POLICY);
+        uint32_t ref = tk_policy_find_pattern(area, policy->api_id, text);
+        if (!ref)
+                return false;
+
+        const struct tk_format_pattern *pattern = tk_area_at(area, ref, 1);
+        uint32_t word = pattern->bit / 64;
+        return word < policy->scope_words && (request->key.view.scope_words[word] >> pattern->bit % 64 & 1);
+}
+
+/* A name is granted by itself, by `resource:*`, or by `*`: the patterns that tk_scope_covers() covers it with. */
+bool tk_request_has_scope(const struct tk_request *request, struct tk_str name)
+{
+        if (has_pattern(request, name) || has_pattern(request, TK_STR("*")))
+                return true;
+
+        char wildcard[TK_SCOPE_MAX + 2];
+        const char *colon = memchr(name.ptr, ':', name.len);
+        size_t head = colon ? (size_t)(colon - name.ptr) + 1 : 0;
+        if (head == 0 || head > TK_SCOPE_MAX)
+                return false;
+        memcpy(wildcard, name.ptr, head);
+        wildcard[head] = '*';
+        return has_pattern(request, (struct tk_str){wildcard, head + 1});
+}
+
+static bool has_scope(void *context, struct tk_str name)
+{
+        return tk_request_has_scope(context, name);
+}
+
+bool tk_check_scope(struct tk_request *request)
+{
+        const struct tk_scope_expr *scope = request->ask->scope;
+        return !scope || scope->op_count == 0 || tk_scope_expr_eval(scope, has_scope, request);
+}

@@ -1,0 +1,230 @@
+/*
+ * Renders decisions. See answer.h.
+ */
+#include "http/answer.h"
+
+#include "http/reply.h"
+#include "service/view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Largest integer of a structured field (RFC 8941, section 3.3.1). */
+#define FIELD_INTEGER_MAX UINT64_C(999999999999999)
+
+uint64_t tk_answer_seconds(uint64_t ns)
+{
+        return ns / TK_NS_PER_S + (ns % TK_NS_PER_S != 0);
+}
+
+static bool refused_by_limit(enum tk_code code)
+{
+        return code == TK_CODE_rate_limited || code == TK_CODE_quota_exceeded ||
+               code == TK_CODE_credits_exhausted;
+}
+
+static bool can_wait(const struct tk_answer *answer)
+{
+        return refused_by_limit(answer->code) && answer->retry_after_ns != TK_NEVER;
+}
+
+/* ---- JSON ---- */
+
+static void write_limit(struct tk_json_writer *writer, const struct tk_answer_limit *limit)
+{
+        bool rate = limit->kind == TK_LIMIT_RATE;
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "name");
+        tk_json_text(writer, limit->name);
+        TK_JSON_NAME(writer, "owner");
+        tk_json_plain(writer, limit->owner == TK_OWNER_KEY ? TK_STR("key") : TK_STR("subscription"));
+        TK_JSON_NAME(writer, "kind");
+        tk_json_plain(writer, rate ? TK_STR("rate") : TK_STR("window"));
+        TK_JSON_NAME(writer, "limit");
+        tk_json_u64(writer, limit->limit);
+        if (rate) {
+                TK_JSON_NAME(writer, "burst");
+                tk_json_u64(writer, limit->burst);
+        }
+        TK_JSON_NAME(writer, "window_s");
+        tk_json_u64(writer, limit->window_s);
+        TK_JSON_NAME(writer, "remaining");
+        tk_json_u64(writer, limit->state.remaining);
+        TK_JSON_NAME(writer, "reset_s");
+        tk_json_u64(writer, tk_answer_seconds(limit->state.reset_ns));
+        tk_json_close(writer, '}');
+}
+
+void tk_answer_write_limits(struct tk_json_writer *writer, const struct tk_answer_limit *limits,
+                            uint32_t count)
+{
+        tk_json_open(writer, '[');
+        for (uint32_t i = 0; i < count; i++)
+                write_limit(writer, &limits[i]);
+        tk_json_close(writer, ']');
+}
+
+static void write_scopes(struct tk_json_writer *writer, struct tk_str scopes)
+{
+        tk_json_open(writer, '[');
+        while (scopes.len > 0) {
+                struct tk_str scope;
+                tk_str_cut(scopes, ' ', &scope, &scopes);
+                tk_json_text(writer, scope);
+        }
+        tk_json_close(writer, ']');
+}
+
+static void write_id(struct tk_json_writer *writer, enum tk_id_kind kind, uint64_t number)
+{
+        char id[32];
+        tk_id_format(kind, number, id);
+        tk_json_plain(writer, tk_str_from(id));
+}
+
+static void write_owner(struct tk_json_writer *writer, const struct tk_answer *answer)
+{
+        TK_JSON_NAME(writer, "key_id");
+        write_id(writer, TK_ID_KEY, answer->key_id);
+        TK_JSON_NAME(writer, "consumer");
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "id");
+        write_id(writer, TK_ID_CONSUMER, answer->consumer_id);
+        TK_JSON_NAME(writer, "name");
+        tk_json_text(writer, answer->consumer);
+        tk_json_close(writer, '}');
+        TK_JSON_NAME(writer, "api");
+        tk_json_text(writer, answer->api);
+        TK_JSON_NAME(writer, "environment");
+        tk_json_text(writer, answer->environment);
+        TK_JSON_NAME(writer, "scopes");
+        write_scopes(writer, answer->scopes);
+        TK_JSON_NAME(writer, "expires_at");
+        tk_json_time(writer, answer->expires_s);
+}
+
+static void write_nobody(struct tk_json_writer *writer)
+{
+        TK_JSON_NAME(writer, "key_id");
+        tk_json_null(writer);
+        TK_JSON_NAME(writer, "consumer");
+        tk_json_null(writer);
+        TK_JSON_NAME(writer, "api");
+        tk_json_null(writer);
+        TK_JSON_NAME(writer, "environment");
+        tk_json_null(writer);
+        TK_JSON_NAME(writer, "scopes");
+        write_scopes(writer, TK_STR_NONE);
+        TK_JSON_NAME(writer, "expires_at");
+        tk_json_null(writer);
+}
+
+void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer)
+{
+        const char *detail = answer->reason ? answer->reason : tk_code_text(answer->code);
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "code");
+        tk_json_plain(writer, tk_str_from(tk_code_name(answer->code)));
+        TK_JSON_NAME(writer, "valid");
+        tk_json_bool(writer, answer->code == TK_CODE_valid);
+        TK_JSON_NAME(writer, "status");
+        tk_json_u64(writer, (uint64_t)tk_code_http_status(answer->code));
+        TK_JSON_NAME(writer, "detail");
+        tk_json_text(writer, tk_str_from(detail));
+        if (answer->identified)
+                write_owner(writer, answer);
+        else
+                write_nobody(writer);
+        TK_JSON_NAME(writer, "limits");
+        tk_answer_write_limits(writer, answer->limits, answer->limit_count);
+        TK_JSON_NAME(writer, "retry_after_s");
+        if (can_wait(answer))
+                tk_json_u64(writer, tk_answer_seconds(answer->retry_after_ns));
+        else
+                tk_json_null(writer);
+        tk_json_close(writer, '}');
+}
+
+/* ---- headers ---- */
+
+/* A list of structured fields that grows in a buffer of the caller's. */
+struct list {
+        char *text;
+        size_t len, room;
+};
+
+static void append(struct list *list, struct tk_str bytes)
+{
+        if (bytes.len > list->room - list->len)
+                return;
+        memcpy(list->text + list->len, bytes.ptr, bytes.len);
+        list->len += bytes.len;
+}
+
+static void append_number(struct list *list, struct tk_str parameter, uint64_t value)
+{
+        char digits[24];
+        size_t at = sizeof(digits);
+        if (value > FIELD_INTEGER_MAX)
+                value = FIELD_INTEGER_MAX;
+        do {
+                digits[--at] = (char)('0' + value % 10);
+                value /= 10;
+        } while (value > 0);
+        append(list, parameter);
+        append(list, (struct tk_str){digits + at, sizeof(digits) - at});
+}
+
+/* A key's limit and a subscription's may have one name; in a header each needs its own. */
+static bool shadowed(const struct tk_answer *answer, uint32_t index)
+{
+        for (uint32_t i = 0; i < index; i++)
+                if (tk_str_equal(answer->limits[i].name, answer->limits[index].name))
+                        return true;
+        return false;
+}
+
+static void append_name(struct list *list, const struct tk_answer *answer, uint32_t index)
+{
+        const struct tk_answer_limit *limit = &answer->limits[index];
+        if (index > 0)
+                append(list, TK_STR(", "));
+        append(list, TK_STR("\""));
+        if (shadowed(answer, index))
+                append(list, limit->owner == TK_OWNER_KEY ? TK_STR("key.") : TK_STR("subscription."));
+        append(list, limit->name);
+        append(list, TK_STR("\""));
+}
+
+/* Longest: `, "subscription.` + 32 + `";q=` + 15 + `;w=` + 15. */
+#define ITEM_BYTES 96
+_Static_assert(TK_REPLY_LIMITS_BYTES >= 2 * (TK_GATE_LIMITS_MAX * ITEM_BYTES + 1),
+               "both headers and their NULs");
+
+static char *end_list(struct list *list)
+{
+        list->text[list->len] = '\0'; /* room was kept for it */
+        return list->text;
+}
+
+void tk_answer_headers(struct tk_request *request, const struct tk_answer *answer)
+{
+        if (can_wait(answer))
+                tk_reply_retry_after(request, tk_answer_seconds(answer->retry_after_ns));
+        if (answer->limit_count == 0)
+                return;
+        const size_t room = TK_REPLY_LIMITS_BYTES / 2 - 1;
+        char *text = request->reply.limits;
+        struct list policy = {.text = text, .room = room}, left = {.text = text + room + 1, .room = room};
+        for (uint32_t i = 0; i < answer->limit_count; i++) {
+                const struct tk_answer_limit *limit = &answer->limits[i];
+                append_name(&policy, answer, i);
+                append_number(&policy, TK_STR(";q="), limit->limit);
+                append_number(&policy, TK_STR(";w="), limit->window_s);
+                append_name(&left, answer, i);
+                append_number(&left, TK_STR(";r="), limit->state.remaining);
+                append_number(&left, TK_STR(";t="), tk_answer_seconds(limit->state.reset_ns));
+        }
+        tk_reply_header(request, "RateLimit-Policy", end_list(&policy));
+        tk_reply_header(request, "RateLimit", end_list(&left));
+}

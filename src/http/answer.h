@@ -1,0 +1,27 @@
+/*
+ * How a decision of the gate looks over HTTP: as JSON, and as the RateLimit headers. Any thread; allocates nothing.
+ */
+#ifndef TK_HTTP_ANSWER_H
+#define TK_HTTP_ANSWER_H
+
+#include "gate/gate.h"
+#include "http/json_write.h"
+#include "http/request.h"
+
+/* The object `Answer` of docs/openapi.yaml. */
+void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer);
+
+/* The array of `LimitState`. */
+void tk_answer_write_limits(struct tk_json_writer *writer, const struct tk_answer_limit *limits,
+                            uint32_t count);
+
+/*
+ * RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10) where limits were looked at, and Retry-After where
+ * waiting helps.
+ */
+void tk_answer_headers(struct tk_request *request, const struct tk_answer *answer);
+
+/* Nanoseconds in whole seconds, rounded up. */
+uint64_t tk_answer_seconds(uint64_t ns);
+
+#endif

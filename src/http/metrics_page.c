@@ -1,0 +1,209 @@
+/*
+ * Answers GET /metrics in the Prometheus text exposition format 0.0.4. On a worker. See handlers.h.
+ */
+#include "core/alloc.h"
+#include "gate/gate.h"
+#include "http/handlers.h"
+#include "http/reply.h"
+#include "http/server_state.h"
+#include "service/publisher.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* The text so far; the reply owns it in the end. */
+struct page {
+        char *text;
+        size_t len, room;
+        bool failed;
+};
+
+static void reserve(struct page *page, size_t bytes)
+{
+        if (bytes <= page->room - page->len)
+                return;
+        size_t room = (page->len + bytes) * 2;
+        char *grown = tk_realloc(page->text, room);
+        if (!grown) {
+                page->failed = true;
+                return;
+        }
+        page->text = grown;
+        page->room = room;
+}
+
+static void line(struct page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void line(struct page *page, const char *format, ...)
+{
+        va_list args, again;
+        va_start(args, format);
+        va_copy(again, args);
+        int len = vsnprintf(NULL, 0, format, args);
+        va_end(args);
+        reserve(page, (size_t)len + 2);
+        if (!page->failed) {
+                vsnprintf(page->text + page->len, (size_t)len + 1, format, again);
+                page->len += (size_t)len;
+                page->text[page->len++] = '\n';
+        }
+        va_end(again);
+}
+
+static void head(struct page *page, const char *name, const char *type, const char *help)
+{
+        line(page, "# HELP %s %s", name, help);
+        line(page, "# TYPE %s %s", name, type);
+}
+
+static void one(struct page *page, const char *name, const char *type, const char *help, uint64_t value)
+{
+        head(page, name, type, help);
+        line(page, "%s %llu", name, (unsigned long long)value);
+}
+
+/* ---- what this server did ---- */
+
+static void decisions(struct page *page, struct tk_metrics *metrics)
+{
+        static const char *const fronts[] = {[TK_FRONT_VERIFY] = "verify", [TK_FRONT_ADMIN] = "admin"};
+        head(page, "tollkeeper_decisions_total", "counter",
+             "Decisions made, by who asked the gate and by decision code.");
+        for (size_t front = 0; front < TK_FRONT_COUNT; front++)
+                for (size_t code = 0; code < TK_CODE_COUNT; code++)
+                        line(page, "tollkeeper_decisions_total{front=\"%s\",code=\"%s\"} %llu", fronts[front],
+                             tk_code_name((enum tk_code)code),
+                             (unsigned long long)tk_metrics_sum(&metrics->shards[0].decisions[front][code]));
+}
+
+/* Combinations that never occurred are left out: there are some 300. */
+static void requests(struct page *page, struct tk_metrics *metrics)
+{
+        static const char *const classes[TK_METRIC_CLASSES] = {"aborted", "1xx", "2xx", "3xx", "4xx", "5xx"};
+        head(page, "tollkeeper_http_requests_total", "counter",
+             "HTTP requests answered, by route and class of status; aborted: the client went away.");
+        for (size_t i = 0; i < tk_route_count(); i++) {
+                const struct tk_route *route = tk_route_at(i);
+                for (size_t class = 0; class < TK_METRIC_CLASSES; class ++) {
+                        uint64_t count = tk_metrics_sum(&metrics->shards[0].requests[i][class]);
+                        if (count > 0)
+                                line(page,
+                                     "tollkeeper_http_requests_total{method=\"%s\",route=\"%s\",status=\"%"
+                                     "s\"} %llu",
+                                     route ? route->method : "", route ? route->path : "none", classes[class],
+                                     (unsigned long long)count);
+                }
+        }
+}
+
+static void duration(struct page *page, struct tk_metrics *metrics, enum tk_kind kind, const char *name)
+{
+        uint64_t below = 0;
+        for (size_t i = 0; i < TK_METRIC_BUCKETS; i++) {
+                below += tk_metrics_sum(&metrics->shards[0].durations[kind][i]);
+                char bound[32] = "+Inf";
+                if (tk_metric_bounds_ns[i] != UINT64_MAX)
+                        snprintf(bound, sizeof(bound), "%g", (double)tk_metric_bounds_ns[i] / 1e9);
+                line(page, "tollkeeper_http_request_duration_seconds_bucket{kind=\"%s\",le=\"%s\"} %llu",
+                     name, bound, (unsigned long long)below);
+        }
+        uint64_t sum_ns = tk_metrics_sum(&metrics->shards[0].duration_ns[kind]);
+        line(page, "tollkeeper_http_request_duration_seconds_sum{kind=\"%s\"} %.9f", name,
+             (double)sum_ns / 1e9);
+        line(page, "tollkeeper_http_request_duration_seconds_count{kind=\"%s\"} %llu", name,
+             (unsigned long long)below);
+}
+
+static void durations(struct page *page, struct tk_metrics *metrics)
+{
+        head(page, "tollkeeper_http_request_duration_seconds", "histogram",
+             "From a request's headers to the end of its reply, for verify and explain, and for all others.");
+        duration(page, metrics, TK_KIND_VERIFY, "verify");
+        duration(page, metrics, TK_KIND_ADMIN, "admin");
+}
+
+static void server_counters(struct page *page, struct tk_server *server)
+{
+        struct tk_workers_stats workers;
+        tk_workers_stats(server->workers, &workers);
+        head(page, "tollkeeper_build_info", "gauge", "Always 1; the version is in the label.");
+        line(page, "tollkeeper_build_info{version=\"%s\"} 1", TK_VERSION);
+        one(page, "process_start_time_seconds", "gauge", "When the server started, seconds since 1970.",
+            (uint64_t)server->started_s);
+        decisions(page, &server->metrics);
+        requests(page, &server->metrics);
+        durations(page, &server->metrics);
+        one(page, "tollkeeper_http_requests_in_flight", "gauge",
+            "HTTP requests that have come whole and are not answered.",
+            tk_metrics_in_flight(&server->metrics));
+        one(page, "tollkeeper_http_connections", "gauge", "Open connections.",
+            atomic_load_explicit(&server->metrics.connections, memory_order_relaxed));
+        one(page, "tollkeeper_http_worker_queue_length", "gauge", "HTTP requests that wait for a worker.",
+            workers.queued);
+        one(page, "tollkeeper_http_worker_refusals_total", "counter",
+            "HTTP requests answered with 503 because too many waited.", workers.refused);
+}
+
+/* ---- the registry and the gate ---- */
+
+static void registry_counters(struct page *page, struct tk_registry *registry)
+{
+        struct tk_registry_stats stats;
+        tk_registry_stats(registry, &stats);
+        one(page, "tollkeeper_registry_commits_total", "counter", "Durable commits.", stats.commits);
+        one(page, "tollkeeper_registry_jobs_total", "counter", "Writes asked for.", stats.jobs);
+        one(page, "tollkeeper_registry_failed_jobs_total", "counter", "Writes that changed nothing.",
+            stats.failed_jobs);
+        one(page, "tollkeeper_registry_queued_jobs", "gauge", "Writes that wait for the writer.",
+            stats.queued_jobs);
+        one(page, "tollkeeper_registry_degraded", "gauge",
+            "1 when the disk is full and only suspensions and revocations are taken.", stats.degraded);
+}
+
+static void gate_counters(struct page *page, const struct tk_server *server)
+{
+        struct tk_publisher_stats stats;
+        tk_service_gate_stats(server->service, &stats);
+        const char *why;
+        one(page, "tollkeeper_gate_available", "gauge", "1 when the gate decides.",
+            tk_gate_available(server->gate, &why));
+        const struct {
+                const char *name, *help;
+                uint64_t value;
+        } gauges[] = {
+                {"tollkeeper_gate_key_lines", "Lines of keys in use.", stats.key_lines},
+                {"tollkeeper_gate_key_capacity_lines", "Lines of keys there is room for.",
+                 stats.key_capacity},
+                {"tollkeeper_gate_subscription_lines", "Lines of subscriptions in use.",
+                 stats.subscription_lines},
+                {"tollkeeper_gate_subscription_capacity_lines", "Lines of subscriptions there is room for.",
+                 stats.subscription_capacity},
+                {"tollkeeper_gate_policy_bytes", "Bytes of compiled policies.", stats.policy_bytes},
+                {"tollkeeper_gate_policy_capacity_bytes", "Bytes of policies there is room for.",
+                 stats.policy_capacity},
+                {"tollkeeper_gate_meter_lines", "Lines of meters in use.", stats.meter_lines},
+                {"tollkeeper_gate_meter_capacity_lines", "Lines of meters there is room for.",
+                 stats.meter_capacity},
+                {"tollkeeper_gate_foreign_keys", "Keys that other systems issued.", stats.foreign_keys},
+        };
+        for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+                one(page, gauges[i].name, "gauge", gauges[i].help, gauges[i].value);
+}
+
+enum tk_err tk_http_metrics(struct tk_request *request)
+{
+        struct tk_server *server = request->server;
+        struct page page = {0};
+        server_counters(&page, server);
+        registry_counters(&page, tk_service_registry(server->service));
+        gate_counters(&page, server);
+        if (page.failed) {
+                tk_free(page.text);
+                return TK_NOMEM;
+        }
+        tk_reply_bytes(request, MHD_HTTP_OK, METRICS_TYPE, page.text, page.len);
+        request->reply.owned = true;
+        return TK_OK;
+}

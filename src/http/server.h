@@ -1,0 +1,37 @@
+/*
+ * The HTTP server: libmicrohttpd on the TCP listener and on the Unix socket, both with the same routes. Owned by
+ * `tollkeeper serve`. Verification is answered on the network threads, straight from the gate; everything that may touch the
+ * disk runs on a bounded pool of workers while its connection is suspended, so that a slow disk never delays a verification.
+ */
+#ifndef TK_HTTP_SERVER_H
+#define TK_HTTP_SERVER_H
+
+#include "core/cidr.h"
+#include "core/error.h"
+#include "core/fault.h"
+
+#include <stdint.h>
+
+struct tk_service;
+struct tk_server;
+
+struct tk_server_config {
+        struct tk_service *service;         /* borrowed; outlives the server */
+        const char *address;                /* numeric IPv4 or IPv6 */
+        uint16_t port;                      /* 0: any free one, see tk_server_port() */
+        const char *socket_path;            /* Unix socket; NULL: none */
+        unsigned verify_threads;            /* network threads, 1 to 64 */
+        unsigned workers;                   /* for requests that may touch the disk, 1 to 256 */
+        const struct tk_cidr *verify_peers; /* who may verify without a credential */
+        uint32_t verify_peer_count;
+        void (*log)(const char *line); /* one logfmt line without newline; never a secret */
+};
+
+enum tk_err tk_server_start(const struct tk_server_config *config, struct tk_server **ret_server,
+                            struct tk_fault *fault);
+uint16_t tk_server_port(const struct tk_server *server);
+
+/* Stop accepting, answer what is in flight (at most grace_s seconds), free. NULL is allowed. */
+void tk_server_stop(struct tk_server *server, unsigned grace_s);
+
+#endif

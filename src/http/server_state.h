@@ -1,0 +1,38 @@
+/*
+ * The server while it runs: what dispatch, replies and status read of it. Written at start and stop only, but for the
+ * counters and the flag `stopping`. Included by src/http only.
+ */
+#ifndef TK_HTTP_SERVER_STATE_H
+#define TK_HTTP_SERVER_STATE_H
+
+#include "http/metrics.h"
+#include "http/server.h"
+#include "http/workers.h"
+
+#include <microhttpd.h>
+
+#include <stdatomic.h>
+
+struct tk_server {
+        struct tk_service *service;
+        struct tk_gate *gate;
+        uint32_t admin_environment; /* of the API tollkeeper, in the gate */
+        struct tk_cidr *verify_peers;
+        uint32_t verify_peer_count;
+        void (*log)(const char *line);
+        int64_t started_s;
+        atomic_bool stopping; /* replies close their connection */
+        uint16_t port;
+        char *socket_path; /* NULL: none */
+        int tcp_fd, socket_fd;
+        struct MHD_Daemon *tcp, *socket;
+        struct tk_workers *workers;
+        struct tk_metrics metrics;
+};
+
+static inline bool tk_server_stopping(struct tk_server *server)
+{
+        return atomic_load_explicit(&server->stopping, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * Answers POST /v1/verify: the hot path. On the network thread, from the gate's memory only: no registry, no disk, no
+ * lock. See handlers.h and verify.h.
+ */
+#include "http/verify.h"
+
+#include "core/secret.h"
+#include "http/answer.h"
+#include "http/handlers.h"
+#include "http/reply.h"
+#include "http/server_state.h"
+
+#include <string.h>
+
+static void remember(struct tk_environment_memo *memo, const struct tk_question *question,
+                     uint32_t environment)
+{
+        if (question->api.len > sizeof(memo->api) || question->environment.len > sizeof(memo->name))
+                return;
+        memo->api_len = question->api.len;
+        memcpy(memo->api, question->api.ptr, memo->api_len);
+        memo->name_len = question->environment.len;
+        memcpy(memo->name, question->environment.ptr, memo->name_len);
+        memo->environment = environment;
+}
+
+static enum tk_err find_environment(struct tk_request *request, const struct tk_question *question,
+                                    uint32_t *ret_environment)
+{
+        struct tk_environment_memo *memo = request->memo;
+        struct tk_str api = question->api, environment = question->environment;
+        if (memo->api_len > 0 && tk_str_equal(api, (struct tk_str){memo->api, memo->api_len}) &&
+            tk_str_equal(environment, (struct tk_str){memo->name, memo->name_len})) {
+                *ret_environment = memo->environment;
+                return TK_OK;
+        }
+        if (tk_gate_environment(request->server->gate, api, environment, ret_environment)) {
+                remember(memo, question, *ret_environment);
+                return TK_OK;
+        }
+        return tk_fault_set(&request->fault, TK_FAULT_unknown_reference, "/api",
+                            "use the name of an API and of an environment that it has",
+                            "there is no API \"%.*s\" with an environment \"%.*s\"",
+                            (int)(api.len < 64 ? api.len : 64), api.ptr,
+                            (int)(environment.len < 64 ? environment.len : 64), environment.ptr);
+}
+
+enum tk_err tk_verify_prepare(struct tk_request *request, struct tk_question *ret_question,
+                              struct tk_ask *ret_ask, bool *ret_keys_differ)
+{
+        enum tk_err err =
+                tk_question_read(request->body.bytes, request->body.len, ret_question, &request->fault);
+        uint32_t environment;
+        if (err == TK_OK)
+                err = find_environment(request, ret_question, &environment);
+        if (err != TK_OK)
+                return err;
+        struct tk_str in_body = ret_question->key, in_header = request->headers.api_key;
+        *ret_keys_differ = request->headers.api_keys_differ ||
+                           (in_body.ptr && in_header.ptr &&
+                            !(in_body.len == in_header.len &&
+                              tk_equal_constant_time(in_body.ptr, in_header.ptr, in_body.len)));
+        *ret_ask = (struct tk_ask){
+                .key = in_body.ptr ? in_body : in_header,
+                .environment = environment,
+                .scope = ret_question->scope.op_count > 0 ? &ret_question->scope : NULL,
+                .method = ret_question->method,
+                .path = ret_question->path,
+                .origin = ret_question->origin,
+                .ip = ret_question->ip,
+                .cost = ret_question->cost,
+        };
+        return TK_OK;
+}
+
+void tk_verify_keys_differ(struct tk_answer *ret_answer)
+{
+        ret_answer->code = TK_CODE_malformed;
+        ret_answer->identified = false;
+        ret_answer->reason = "Two different keys were presented.";
+        ret_answer->limit_count = 0;
+        ret_answer->retry_after_ns = 0;
+}
+
+enum tk_err tk_http_verify(struct tk_request *request)
+{
+        struct tk_question question;
+        struct tk_ask ask;
+        struct tk_answer answer;
+        bool keys_differ;
+        enum tk_err err = tk_verify_prepare(request, &question, &ask, &keys_differ);
+        if (err != TK_OK)
+                return err;
+        if (keys_differ)
+                tk_verify_keys_differ(&answer);
+        else
+                tk_gate_decide(request->server->gate, &ask, &answer);
+        tk_metrics_decided(&request->server->metrics, TK_FRONT_VERIFY, answer.code);
+        if (answer.code == TK_CODE_unavailable)
+                return tk_fault_set(&request->fault, TK_FAULT_unavailable, "", "see /readyz", "%s",
+                                    answer.reason ? answer.reason : tk_code_text(answer.code));
+
+        struct tk_json_writer writer =
+                tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));
+        tk_answer_write(&writer, &answer);
+        err = tk_reply_written(request, &writer);
+        if (err == TK_OK)
+                tk_answer_headers(request, &answer);
+        return err;
+}

@@ -1,0 +1,239 @@
+/*
+ * Renders nouns as JSON, for replies and audit entries alike. Pure; any thread. Never reads the registry.
+ */
+#include "service/view.h"
+
+#include <string.h>
+
+static json_t *text(struct tk_str s)
+{
+        return json_stringn(s.ptr ? s.ptr : "", s.len);
+}
+
+static json_t *number(uint64_t value)
+{
+        return json_integer((json_int_t)value);
+}
+
+static json_t *time_or_null(int64_t unix_s)
+{
+        if (unix_s == 0)
+                return json_null();
+        char buffer[TK_TIME_TEXT_MAX];
+        tk_time_format(unix_s, buffer);
+        return json_string(buffer);
+}
+
+/* An object that has no number yet (the `after` of its creation) shows null. */
+static json_t *id_or_null(enum tk_id_kind kind, uint64_t id)
+{
+        if (id == 0)
+                return json_null();
+        char buffer[32];
+        tk_id_format(kind, id, buffer);
+        return json_string(buffer);
+}
+
+static json_t *text_list(const struct tk_str *items, size_t count)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; list && i < count; i++)
+                json_array_append_new(list, text(items[i]));
+        return list;
+}
+
+static json_t *limit_list(const struct tk_limit_def *limits, size_t count)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; list && i < count; i++)
+                json_array_append_new(list, tk_view_limit(&limits[i]));
+        return list;
+}
+
+/* Add the members that every versioned object ends with. */
+static json_t *stamped(json_t *object, uint64_t version, int64_t created_s, int64_t updated_s)
+{
+        if (!object)
+                return NULL;
+        json_object_set_new(object, "version", number(version));
+        json_object_set_new(object, "created_at", time_or_null(created_s));
+        json_object_set_new(object, "updated_at", time_or_null(updated_s));
+        return object;
+}
+
+/* Metadata was checked on the way in; should it not parse, an empty object is more useful than no reply. */
+static json_t *metadata(struct tk_str json_text)
+{
+        json_t *object = json_loadb(json_text.ptr ? json_text.ptr : "", json_text.len, 0, NULL);
+        return object ? object : json_object();
+}
+
+json_t *tk_view_limit(const struct tk_limit_def *def)
+{
+        char per[24];
+        tk_limit_per_format(def, per);
+        bool rate = def->kind == TK_LIMIT_RATE;
+        json_t *object = json_pack("{s:s, s:s, s:I, s:s}", "name", def->name, "kind",
+                                   rate ? "rate" : "window", "limit", (json_int_t)def->limit, "per", per);
+        if (!object)
+                return NULL;
+        if (rate)
+                json_object_set_new(object, "burst", number(def->burst));
+        else
+                json_object_set_new(object, "anchor", json_string(def->anchored ? "subscription" : "utc"));
+        return object;
+}
+
+json_t *tk_view_api(const struct tk_api *api)
+{
+        json_t *object =
+                json_pack("{s:o, s:o, s:s, s:o}", "name", text(api->name), "prefix", text(api->prefix),
+                          "state", tk_view_state(api->state), "description", text(api->description));
+        return stamped(object, api->version, api->created_s, api->updated_s);
+}
+
+json_t *tk_view_environment(const struct tk_environment *environment)
+{
+        json_t *object = json_pack("{s:o, s:o, s:o, s:s}", "api", text(environment->api_name), "name",
+                                   text(environment->name), "tag", text(environment->tag), "state",
+                                   tk_view_state(environment->state));
+        return stamped(object, environment->version, environment->created_s, environment->updated_s);
+}
+
+json_t *tk_view_scope(const struct tk_scope *scope)
+{
+        json_t *object =
+                json_pack("{s:o, s:o}", "name", text(scope->name), "description", text(scope->description));
+        return stamped(object, scope->version, scope->created_s, scope->updated_s);
+}
+
+json_t *tk_view_plan(const struct tk_plan *plan)
+{
+        json_t *object = json_pack("{s:o, s:o, s:o, s:o}", "api", text(plan->api_name), "name",
+                                   text(plan->name), "description", text(plan->description), "limits",
+                                   limit_list(plan->limits, plan->limit_count));
+        return stamped(object, plan->version, plan->created_s, plan->updated_s);
+}
+
+json_t *tk_view_consumer(const struct tk_consumer *consumer)
+{
+        json_t *object =
+                json_pack("{s:o, s:o, s:o, s:s, s:o}", "id", id_or_null(TK_ID_CONSUMER, consumer->id), "name",
+                          text(consumer->name), "description", text(consumer->description), "state",
+                          tk_view_state(consumer->state), "metadata", metadata(consumer->metadata));
+        return stamped(object, consumer->version, consumer->created_s, consumer->updated_s);
+}
+
+static json_t *consumer_reference(uint64_t id, struct tk_str name)
+{
+        return json_pack("{s:o, s:o}", "id", id_or_null(TK_ID_CONSUMER, id), "name", text(name));
+}
+
+json_t *tk_view_subscription(const struct tk_subscription *subscription)
+{
+        json_t *object = json_pack(
+                "{s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "id", id_or_null(TK_ID_SUBSCRIPTION, subscription->id),
+                "consumer", consumer_reference(subscription->consumer_id, subscription->consumer_name), "api",
+                text(subscription->api_name), "environment", text(subscription->environment_name), "plan",
+                text(subscription->plan_name), "state", tk_view_state(subscription->state), "started_at",
+                time_or_null(subscription->started_s));
+        return stamped(object, subscription->version, subscription->created_s, subscription->updated_s);
+}
+
+static json_t *restrictions(const struct tk_restrictions *r)
+{
+        json_t *cidrs = json_array();
+        for (size_t i = 0; cidrs && i < r->cidr_count; i++) {
+                char buffer[TK_CIDR_TEXT_MAX];
+                tk_cidr_format(&r->cidrs[i], buffer);
+                json_array_append_new(cidrs, json_string(buffer));
+        }
+        return json_pack("{s:o, s:o, s:o, s:o}", "cidrs", cidrs, "origins",
+                         text_list(r->origins, r->origin_count), "methods",
+                         text_list(r->methods, r->method_count), "paths", text_list(r->paths, r->path_count));
+}
+
+json_t *tk_view_key(const struct tk_key *key)
+{
+        json_t *object = json_pack(
+                "{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:b}", "id", id_or_null(TK_ID_KEY, key->id), "api",
+                text(key->api_name), "environment", text(key->environment_name), "consumer",
+                consumer_reference(key->consumer_id, key->consumer_name), "name", text(key->name), "state",
+                tk_view_state(key->state), "hint", text(key->hint), "foreign", (int)key->foreign);
+        if (!object)
+                return NULL;
+        json_object_set_new(object, "scopes", text_list(key->scopes, key->scope_count));
+        json_object_set_new(object, "limits", limit_list(key->limits, key->limit_count));
+        json_object_set_new(object, "restrictions", restrictions(&key->restrictions));
+        json_object_set_new(object, "not_before", time_or_null(key->not_before_s));
+        json_object_set_new(object, "expires_at", time_or_null(key->expires_s));
+        json_object_set_new(object, "metadata", metadata(key->metadata));
+        json_object_set_new(object, "created_by", text(key->created_by));
+        json_object_set_new(object, "revoked_at", time_or_null(key->revoked_s));
+        json_object_set_new(object, "revoke_reason", text(key->revoke_reason));
+        return stamped(object, key->version, key->created_s, key->updated_s);
+}
+
+static const struct {
+        enum tk_state state;
+        const char *name;
+} states[] = {
+        {TK_STATE_ACTIVE, "active"},
+        {TK_STATE_SUSPENDED, "suspended"},
+        {TK_STATE_REVOKED, "revoked"},
+        {TK_STATE_ENDED, "ended"},
+};
+
+const char *tk_view_state(enum tk_state state)
+{
+        for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+                if (states[i].state == state)
+                        return states[i].name;
+        return "unknown";
+}
+
+bool tk_state_parse(struct tk_str name, enum tk_state *ret_state)
+{
+        for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+                if (tk_str_equal(name, tk_str_from(states[i].name))) {
+                        *ret_state = states[i].state;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static const char *const id_prefixes[] = {
+        [TK_ID_KEY] = "key_",
+        [TK_ID_CONSUMER] = "con_",
+        [TK_ID_SUBSCRIPTION] = "sub_",
+};
+
+/* No printf: each verification writes two of them. */
+void tk_id_format(enum tk_id_kind kind, uint64_t id, char ret_text[32])
+{
+        char digits[20];
+        size_t at = sizeof(digits);
+        do {
+                digits[--at] = (char)('0' + id % 10);
+                id /= 10;
+        } while (id > 0);
+        size_t prefix_len = strlen(id_prefixes[kind]);
+        memcpy(ret_text, id_prefixes[kind], prefix_len);
+        memcpy(ret_text + prefix_len, digits + at, sizeof(digits) - at);
+        ret_text[prefix_len + sizeof(digits) - at] = '\0';
+}
+
+bool tk_id_parse(enum tk_id_kind kind, struct tk_str id_text, uint64_t *ret_number)
+{
+        struct tk_str prefix = tk_str_from(id_prefixes[kind]);
+        if (!tk_str_starts_with(id_text, prefix))
+                return false;
+        struct tk_str digits = tk_str_skip(id_text, prefix.len);
+        uint64_t value;
+        if (digits.len == 0 || digits.ptr[0] == '0' || !tk_str_to_u64(digits, &value) ||
+            value > TK_KEY_NUMBER_MAX)
+                return false;
+        *ret_number = value;
+        return true;
+}

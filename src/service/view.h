@@ -1,0 +1,33 @@
+/*
+ * How each noun looks as JSON: the one rendering that replies, audit entries (as before and after) and exports share.
+ * Never a digest, never a plaintext key. Members are those of docs/openapi.yaml. Pure; the caller owns the json_t.
+ */
+#ifndef TK_SERVICE_VIEW_H
+#define TK_SERVICE_VIEW_H
+
+#include "core/key.h"
+#include "registry/model.h"
+
+#include <jansson.h>
+
+/* NULL when out of memory. */
+json_t *tk_view_api(const struct tk_api *api);
+json_t *tk_view_environment(const struct tk_environment *environment);
+json_t *tk_view_scope(const struct tk_scope *scope);
+json_t *tk_view_plan(const struct tk_plan *plan);
+json_t *tk_view_consumer(const struct tk_consumer *consumer);
+json_t *tk_view_subscription(const struct tk_subscription *subscription);
+json_t *tk_view_key(const struct tk_key *key);
+json_t *tk_view_limit(const struct tk_limit_def *def);
+
+/* `active`, `suspended`, `revoked`, `ended`. */
+const char *tk_view_state(enum tk_state state);
+bool tk_state_parse(struct tk_str text, enum tk_state *ret_state);
+
+/* Public ids: a kind's prefix and the number in decimal. `key_17`, `con_3`, `sub_5`. At most 32 bytes with NUL. */
+enum tk_id_kind { TK_ID_KEY, TK_ID_CONSUMER, TK_ID_SUBSCRIPTION };
+void tk_id_format(enum tk_id_kind kind, uint64_t number, char ret_text[32]);
+/* No leading zeros, 1 to 2^43 - 1. */
+bool tk_id_parse(enum tk_id_kind kind, struct tk_str text, uint64_t *ret_number);
+
+#endif
