@@ -78,6 +78,7 @@ need_program() {
         scratch=$(mktemp -d)
         [ -n "$(apt-cache show "$2" 2>/dev/null)" ] || quietly as_root apt-get update -q || die "apt-get update failed"
         (cd "$scratch" && quietly apt-get download -q "$2") || die "apt-get could not download $2"
+        mkdir -p "$top/build/tools"
         dpkg-deb -x "$scratch"/*.deb "$top/build/tools"
         rm -rf "$scratch"
 }

@@ -85,11 +85,13 @@ enum tk_cli_kind {
         X(gate, "gate", TEXT, "DIR", NULL,                                                                   \
           "the gate's shared files; default /dev/shm/tollkeeper-INSTALLATION")                               \
         X(verify_peers, "verify-peers", LIST, "CIDR", NULL,                                                  \
-          "who may verify without a credential, repeatable; default loopback; none for nobody")              \
+          "who may verify without a credential, repeatable; default loopback, or none --behind-proxy")       \
         X(verify_threads, "verify-threads", NUMBER, "N", NULL,                                               \
           "network threads, 1 to 64; default one a CPU")                                                     \
         X(workers, "workers", NUMBER, "N", NULL,                                                             \
           "threads for requests that touch the disk, 1 to 256; default 16")                                  \
+        X(idle_timeout, "idle-timeout", NUMBER, "SECONDS", NULL,                                             \
+          "close connections that say nothing for so long; default 60")                                      \
         X(lease, "lease", NUMBER, "SECONDS", NULL,                                                           \
           "the gate admits so long without the daemon; default 0: for ever")                                 \
         X(port_file, "port-file", TEXT, "FILE", NULL, "write the port into FILE once requests are answered") \

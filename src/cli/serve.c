@@ -28,7 +28,9 @@
 #define WORKERS_MAX     256
 #define LEASE_MAX_S     (30 * 86400)
 #define RESERVE_BYTES   (UINT64_C(8) << 20)
-#define STOP_GRACE_S    10
+#define IDLE_TIMEOUT_S  60
+#define IDLE_MAX_S      3600
+#define STOP_GRACE_S    5
 #define PEERS_MAX       64
 
 struct daemon {
@@ -63,11 +65,16 @@ static int read_listen(struct daemon *daemon)
         return TK_CLI_EXIT_ok;
 }
 
+/*
+ * Who asks from this machine is believed by default, unless a proxy stands in front: everybody's requests then come from
+ * the proxy's address, which may be loopback.
+ */
 static int read_peers(struct daemon *daemon)
 {
         static const struct tk_str loopback[] = {TK_STR("127.0.0.0/8"), TK_STR("::1/128")};
+        bool proxied = tk_cli_args_has(daemon->run, TK_CLI_OPTION_behind_proxy);
         const struct tk_str *items = loopback;
-        size_t count = sizeof(loopback) / sizeof(loopback[0]);
+        size_t count = proxied ? 0 : sizeof(loopback) / sizeof(loopback[0]);
         int exit = TK_CLI_EXIT_ok;
         if (tk_cli_args_has(daemon->run, TK_CLI_OPTION_verify_peers))
                 exit = tk_cli_args_list(daemon->run, TK_CLI_OPTION_verify_peers, &items, &count);
@@ -97,18 +104,22 @@ static uint64_t default_threads(void)
 
 static int read_numbers(struct daemon *daemon)
 {
-        uint64_t threads, workers, lease_s;
+        uint64_t threads, workers, idle_s, lease_s;
         int exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_verify_threads, 1, THREADS_MAX,
                                       default_threads(), &threads);
         if (exit == TK_CLI_EXIT_ok)
                 exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_workers, 1, WORKERS_MAX, WORKERS_DEFAULT,
                                           &workers);
         if (exit == TK_CLI_EXIT_ok)
+                exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_idle_timeout, 1, IDLE_MAX_S,
+                                          IDLE_TIMEOUT_S, &idle_s);
+        if (exit == TK_CLI_EXIT_ok)
                 exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_lease, 0, LEASE_MAX_S, 0, &lease_s);
         if (exit != TK_CLI_EXIT_ok)
                 return exit;
         daemon->server_config.verify_threads = (unsigned)threads;
         daemon->server_config.workers = (unsigned)workers;
+        daemon->server_config.idle_timeout_s = (unsigned)idle_s;
         daemon->service_config.lease_s = (uint32_t)lease_s;
         return TK_CLI_EXIT_ok;
 }
@@ -304,7 +315,7 @@ static const struct tk_cli_command command[] = {{
                    "tollkeeper serve --listen 10.1.0.5:8420 --behind-proxy --verify-peers 10.1.0.0/16",
         .options = TK_CLI_HAS(serve_data) | TK_CLI_HAS(listen) | TK_CLI_HAS(behind_proxy) |
                    TK_CLI_HAS(serve_socket) | TK_CLI_HAS(gate) | TK_CLI_HAS(verify_peers) |
-                   TK_CLI_HAS(verify_threads) | TK_CLI_HAS(workers) | TK_CLI_HAS(lease) |
+                   TK_CLI_HAS(verify_threads) | TK_CLI_HAS(workers) | TK_CLI_HAS(idle_timeout) | TK_CLI_HAS(lease) |
                    TK_CLI_HAS(port_file) | TK_CLI_HAS(demo),
         .run = run_serve,
 }};

@@ -128,10 +128,9 @@ static bool open_without_key(const struct tk_request *request)
         switch (request->route->access) {
         case TK_ACCESS_OPEN:
                 return true;
-        case TK_ACCESS_LOCAL:
-                return request->peer->loopback;
+        case TK_ACCESS_PEER:
         case TK_ACCESS_VERIFY:
-                return request->peer->may_verify;
+                return request->peer->known;
         case TK_ACCESS_ADMIN:
                 return request->peer->trusted;
         }

@@ -90,13 +90,6 @@ static enum tk_err admit(struct tk_request *request, uint64_t *ret_length)
         return err;
 }
 
-/* From here on the request is answered, also when the server stops. */
-static void arrive(struct tk_request *request)
-{
-        request->arrived = true;
-        tk_metrics_arrived(&request->server->metrics);
-}
-
 static enum MHD_Result answer_now(struct tk_request *request)
 {
         request->phase = TK_PHASE_ANSWERED;
@@ -113,6 +106,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         struct tk_connection *ours = info->socket_context;
         struct tk_request *request = &ours->request;
         tk_request_begin(ours, server, connection, method, path);
+        tk_metrics_begun(&server->metrics);
         *ret_request = request;
 
         uint64_t length;
@@ -123,10 +117,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         /* A client that sent Expect waits for our word before it sends the body; others are heard out first. */
         bool at_once =
                 request->headers.expect.ptr || request->headers.length_ambiguous || length > DISCARD_MAX;
-        if (!at_once)
-                return MHD_YES;
-        arrive(request);
-        return answer_now(request);
+        return at_once ? answer_now(request) : MHD_YES;
 }
 
 /* ---- the body comes ---- */
@@ -189,7 +180,6 @@ static enum MHD_Result hand_over(struct tk_request *request)
 
 static enum MHD_Result finish(struct tk_request *request)
 {
-        arrive(request);
         if (request->reply.status != 0)
                 return answer_now(request);
         enum tk_err err = check_media_type(request);
@@ -234,7 +224,7 @@ void tk_dispatch_completed(void *context, struct MHD_Connection *connection, voi
         uint64_t duration_ns = tk_request_age_ns(request);
         unsigned status = how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? request->reply.status : 0;
         tk_log_request(request, status, duration_ns);
-        tk_metrics_finished(&server->metrics, request->route, status, request->arrived, duration_ns);
+        tk_metrics_finished(&server->metrics, request->route, status, duration_ns);
         tk_request_end(request);
         *inout_request = NULL;
 }

@@ -109,6 +109,32 @@ enum tk_err tk_listen_tcp(const char *address_text, uint16_t port, int *ret_fd, 
         return TK_OK;
 }
 
+/*
+ * Make way for a new socket: what a killed daemon left is removed, and nothing else. The lock on the data directory says
+ * that no daemon of this installation runs; a path given by hand may be anybody's.
+ */
+static enum tk_err clear_socket(const union address *address, struct tk_fault *fault)
+{
+        const char *path = address->local.sun_path;
+        struct stat found;
+        if (lstat(path, &found) != 0)
+                return TK_OK; /* nothing there, or what bind() will say better */
+        if (!S_ISSOCK(found.st_mode)) {
+                tk_fault_set(fault, TK_FAULT_conflict, "socket", "choose another path for the socket",
+                             "%s exists and is no socket", path);
+                return TK_CONFLICT;
+        }
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        /* EAGAIN: somebody listens, and is busy. */
+        bool alive = fd >= 0 && (connect(fd, &address->any, sizeof(address->local)) == 0 || errno == EAGAIN);
+        if (fd >= 0)
+                close(fd);
+        if (alive)
+                return listen_fault(fault, path, EADDRINUSE);
+        unlink(path);
+        return TK_OK;
+}
+
 enum tk_err tk_listen_unix(const char *path, int *ret_fd, struct tk_fault *fault)
 {
         union address address = {.local = {.sun_family = AF_UNIX}};
@@ -117,7 +143,9 @@ enum tk_err tk_listen_unix(const char *path, int *ret_fd, struct tk_fault *fault
                                     "use a data directory with a shorter path",
                                     "the path %.60s... is longer than a Unix socket's may be", path);
         memcpy(address.local.sun_path, path, strlen(path) + 1);
-        unlink(path); /* the lock on the data directory says that nobody lives there */
+        enum tk_err err = clear_socket(&address, fault);
+        if (err != TK_OK)
+                return err;
         int fd = open_listener(&address, sizeof(address.local));
         if (fd < 0)
                 return listen_fault(fault, path, errno);

@@ -31,9 +31,9 @@ void tk_metrics_decided(struct tk_metrics *metrics, enum tk_front front, enum tk
         add(&my_shard(metrics)->decisions[front][code], 1);
 }
 
-void tk_metrics_arrived(struct tk_metrics *metrics)
+void tk_metrics_begun(struct tk_metrics *metrics)
 {
-        add(&my_shard(metrics)->arrived, 1);
+        add(&my_shard(metrics)->begun, 1);
 }
 
 static unsigned bucket_of(uint64_t duration_ns)
@@ -45,7 +45,7 @@ static unsigned bucket_of(uint64_t duration_ns)
 }
 
 void tk_metrics_finished(struct tk_metrics *metrics, const struct tk_route *route, unsigned status,
-                         bool arrived, uint64_t duration_ns)
+                         uint64_t duration_ns)
 {
         struct tk_metric_shard *shard = my_shard(metrics);
         unsigned class = status / 100 < TK_METRIC_CLASSES ? status / 100 : 0;
@@ -53,8 +53,7 @@ void tk_metrics_finished(struct tk_metrics *metrics, const struct tk_route *rout
         add(&shard->durations[kind][bucket_of(duration_ns)], 1);
         add(&shard->duration_ns[kind], duration_ns);
         add(&shard->requests[tk_route_index(route)][class], 1);
-        if (arrived)
-                add(&shard->left, 1);
+        add(&shard->finished, 1);
 }
 
 uint64_t tk_metrics_sum(const _Atomic uint64_t *in_first_shard)
@@ -70,7 +69,7 @@ uint64_t tk_metrics_sum(const _Atomic uint64_t *in_first_shard)
 
 uint64_t tk_metrics_in_flight(struct tk_metrics *metrics)
 {
-        /* In this order: one that leaves between the two sums is then counted as still here, never below zero. */
-        uint64_t left = tk_metrics_sum(&metrics->shards[0].left);
-        return tk_metrics_sum(&metrics->shards[0].arrived) - left;
+        /* In this order: one that ends between the two sums is then counted as still here, never below zero. */
+        uint64_t finished = tk_metrics_sum(&metrics->shards[0].finished);
+        return tk_metrics_sum(&metrics->shards[0].begun) - finished;
 }

@@ -28,8 +28,7 @@ extern const uint64_t tk_metric_bounds_ns[];
 
 struct tk_metrics {
         struct tk_metric_shard {
-                _Atomic uint64_t arrived,
-                        left; /* requests that came whole, and those of them that are done with */
+                _Atomic uint64_t begun, finished; /* requests */
                 _Atomic uint64_t decisions[TK_FRONT_COUNT][TK_CODE_COUNT];
                 _Atomic uint64_t requests[TK_METRIC_ROUTES_MAX][TK_METRIC_CLASSES];
                 _Atomic uint64_t durations[TK_KIND_COUNT][TK_METRIC_BUCKETS];
@@ -40,18 +39,17 @@ struct tk_metrics {
 };
 
 void tk_metrics_decided(struct tk_metrics *metrics, enum tk_front front, enum tk_code code);
-/* A request has come whole; it will be answered. */
-void tk_metrics_arrived(struct tk_metrics *metrics);
+/* The headers of a request have come. tk_metrics_finished() follows for each. */
+void tk_metrics_begun(struct tk_metrics *metrics);
 /*
  * A request is done with.
  *   route     NULL: there was none
  *   status    0: it was cut off
- *   arrived   whether tk_metrics_arrived() was called for it
  */
 void tk_metrics_finished(struct tk_metrics *metrics, const struct tk_route *route, unsigned status,
-                         bool arrived, uint64_t duration_ns);
+                         uint64_t duration_ns);
 
-/* Requests that have come whole and are not done with. */
+/* Requests that have begun and are not done with. */
 uint64_t tk_metrics_in_flight(struct tk_metrics *metrics);
 
 /* The sum of one counter over all shards, given where it is in the first. */

@@ -136,7 +136,7 @@ static void server_counters(struct page *page, struct tk_server *server)
         requests(page, &server->metrics);
         durations(page, &server->metrics);
         one(page, "tollkeeper_http_requests_in_flight", "gauge",
-            "HTTP requests that have come whole and are not answered.",
+            "HTTP requests whose headers have come and that are not answered.",
             tk_metrics_in_flight(&server->metrics));
         one(page, "tollkeeper_http_connections", "gauge", "Open connections.",
             atomic_load_explicit(&server->metrics.connections, memory_order_relaxed));

@@ -25,21 +25,12 @@ static struct tk_ip address_ip(const struct sockaddr *address)
         return ip;
 }
 
-static bool is_loopback(const struct tk_ip *ip)
-{
-        static const uint8_t loopback6[16] = {[15] = 1};
-        if (ip->family == 4)
-                return ip->bytes[0] == 127;
-        return ip->family == 6 && memcmp(ip->bytes, loopback6, 16) == 0;
-}
-
 void tk_peer_from_address(const struct sockaddr *address, const struct tk_cidr *listed, uint32_t listed_count,
                           struct tk_peer *ret_peer)
 {
         struct tk_peer peer = {.ip = address_ip(address)};
-        peer.loopback = is_loopback(&peer.ip);
-        for (uint32_t i = 0; i < listed_count && !peer.may_verify; i++)
-                peer.may_verify = tk_cidr_contains(&listed[i], &peer.ip);
+        for (uint32_t i = 0; i < listed_count && !peer.known; i++)
+                peer.known = tk_cidr_contains(&listed[i], &peer.ip);
         if (peer.ip.family != 0)
                 tk_ip_format(&peer.ip, peer.source);
         *ret_peer = peer;
@@ -54,7 +45,6 @@ void tk_peer_from_socket(int fd, struct tk_peer *ret_peer)
                 peer.trusted = who.uid == 0 || who.uid == geteuid();
                 snprintf(peer.actor, sizeof(peer.actor), "socket:%u", (unsigned)who.uid);
         }
-        peer.loopback = peer.trusted;
-        peer.may_verify = peer.trusted;
+        peer.known = peer.trusted;
         *ret_peer = peer;
 }

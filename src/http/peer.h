@@ -11,14 +11,13 @@
 
 struct tk_peer {
         bool trusted;    /* on the Unix socket, and root or the daemon's own user: needs no key */
-        bool loopback;   /* on this machine */
-        bool may_verify; /* may verify and explain without a key */
+        bool known;      /* one of the listed peers: may verify, explain and read the counters without a key */
         struct tk_ip ip; /* family 0 on the Unix socket */
         char source[TK_CIDR_TEXT_MAX]; /* its address, or `local` */
         char actor[32];                /* `socket:UID` on the Unix socket */
 };
 
-/* A peer on TCP. `listed` are the blocks that may verify without a key. */
+/* A peer on TCP. `listed` are the blocks of known peers. */
 void tk_peer_from_address(const struct sockaddr *address, const struct tk_cidr *listed, uint32_t listed_count,
                           struct tk_peer *ret_peer);
 

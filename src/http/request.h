@@ -76,7 +76,6 @@ struct tk_request {
         struct tk_headers headers;
         struct tk_caller caller;
         enum tk_phase phase;
-        bool arrived; /* all of it, or as much as we want */
         uint64_t started_ns;
         struct tk_request *next; /* while it waits for a worker */
         json_t *json;

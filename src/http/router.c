@@ -68,7 +68,7 @@ static const struct tk_route routes[] = {
         ADMIN("GET", "status", "status:read", WORKER, status),
         {"GET", "/healthz", TK_ACCESS_OPEN, NULL, TK_RUN_INLINE, tk_http_healthz},
         {"GET", "/readyz", TK_ACCESS_OPEN, NULL, TK_RUN_WORKER, tk_http_readyz},
-        {"GET", "/metrics", TK_ACCESS_LOCAL, "status:read", TK_RUN_WORKER, tk_http_metrics},
+        {"GET", "/metrics", TK_ACCESS_PEER, "status:read", TK_RUN_WORKER, tk_http_metrics},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 

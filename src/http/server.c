@@ -19,7 +19,6 @@
 #define LOCAL_MAX        256         /* connections of the Unix socket */
 #define OWN_FILES_MAX    128         /* the registry's, the gate's, libmicrohttpd's */
 #define CONNECTION_BYTES (16u << 10) /* for the headers of a request and of its reply; zeroed for each */
-#define IDLE_TIMEOUT_S   60u
 #define WORKER_QUEUE_MAX 256
 #define DRAIN_POLL_NS    2000000L
 
@@ -40,14 +39,14 @@ static unsigned tcp_connections_max(void)
 
 /* libmicrohttpd's own error log stays off: it quotes headers, and keys come in headers. */
 static struct MHD_Daemon *start_daemon(struct tk_server *server, int fd, unsigned threads,
-                                       unsigned connections_max)
+                                       unsigned connections_max, unsigned idle_timeout_s)
 {
         return MHD_start_daemon(
                 MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, tk_dispatch_request,
                 server, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_THREAD_POOL_SIZE,
                 threads > 1 ? threads : 0u, MHD_OPTION_CONNECTION_LIMIT, connections_max,
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-                IDLE_TIMEOUT_S, MHD_OPTION_UNESCAPE_CALLBACK, tk_dispatch_keep_escapes, server,
+                idle_timeout_s, MHD_OPTION_UNESCAPE_CALLBACK, tk_dispatch_keep_escapes, server,
                 MHD_OPTION_NOTIFY_COMPLETED, tk_dispatch_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
                 tk_dispatch_connection, server, MHD_OPTION_END);
 }
@@ -72,9 +71,9 @@ static enum tk_err open_listeners(struct tk_server *server, const struct tk_serv
 static enum tk_err start_daemons(struct tk_server *server, const struct tk_server_config *config,
                                  struct tk_fault *fault)
 {
-        server->tcp = start_daemon(server, server->tcp_fd, config->verify_threads, tcp_connections_max());
+        server->tcp = start_daemon(server, server->tcp_fd, config->verify_threads, tcp_connections_max(), config->idle_timeout_s);
         if (server->tcp && server->socket_fd >= 0)
-                server->socket = start_daemon(server, server->socket_fd, 1, LOCAL_MAX);
+                server->socket = start_daemon(server, server->socket_fd, 1, LOCAL_MAX, config->idle_timeout_s);
         if (server->tcp && (server->socket || server->socket_fd < 0))
                 return TK_OK;
         return tk_fault_set(fault, TK_FAULT_internal, "", NULL, "libmicrohttpd did not start");
@@ -145,13 +144,20 @@ static void quiesce(struct MHD_Daemon *daemon)
                 MHD_quiesce_daemon(daemon); /* the socket is closed later, when no thread can look at it */
 }
 
-/* A request leaves when its reply has been sent: nothing in flight means nothing to lose. */
+/*
+ * Wait until every request that has begun is answered. A request ends when its reply has been sent: nothing in flight
+ * means nothing to lose. The first look comes after a pause, so that the connections that were accepted a moment ago
+ * have their headers read.
+ */
 static void drain(struct tk_server *server, unsigned grace_s)
 {
         const struct timespec pause = {.tv_nsec = DRAIN_POLL_NS};
         long polls = (long)grace_s * (1000000000L / DRAIN_POLL_NS);
-        while (polls-- > 0 && tk_metrics_in_flight(&server->metrics) > 0)
+        while (polls-- > 0) {
                 nanosleep(&pause, NULL);
+                if (tk_metrics_in_flight(&server->metrics) == 0)
+                        break;
+        }
 }
 
 static void close_listener(struct tk_server *server)

@@ -49,8 +49,10 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    running = Daemon(tmp_path_factory.mktemp("http")).start()
+def server(tmp_path_factory, request):
+    """The module may name further ARGUMENTS of `serve`."""
+    arguments = getattr(request.module, "ARGUMENTS", ())
+    running = Daemon(tmp_path_factory.mktemp("http"), arguments=arguments).start()
     made = Server(running)
     try:
         yield made

@@ -144,6 +144,14 @@ def half_a_request(port, body):
     return connection
 
 
+def wait_until_in_flight(home):
+    """Until the daemon has read the half request; the other one in flight is ours that asks."""
+    end = time.monotonic() + 20
+    while "\ntollkeeper_http_requests_in_flight 2\n" not in home.client().get("/metrics").text:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def wait_for_event(home, event):
     end = time.monotonic() + 20
     while f"event={event}" not in home.log.read_text():
@@ -155,7 +163,7 @@ def test_sigterm_finishes_what_is_in_flight(tmp_path):
     with cli.Home(tmp_path, "--demo").start() as home:
         body = b'{"api": "weather", "key": "%s"}' % home.demo_key().encode()
         connection = half_a_request(home.port, body)
-        home.good("status")  # by now the half request has arrived
+        wait_until_in_flight(home)
         home.process.send_signal(signal.SIGTERM)
         wait_for_event(home, "stopping")
         connection.sendall(body[-1:])
@@ -172,7 +180,7 @@ def test_sigterm_finishes_what_is_in_flight(tmp_path):
 def test_a_second_ctrl_c_does_not_wait(tmp_path):
     with cli.Home(tmp_path, "--demo").start() as home:
         connection = half_a_request(home.port, b"{}")
-        home.good("status")
+        wait_until_in_flight(home)
         home.process.send_signal(signal.SIGINT)
         wait_for_event(home, "stopping")
         asked = time.monotonic()

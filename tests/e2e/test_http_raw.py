@@ -9,6 +9,10 @@ import time
 import pytest
 
 
+# Short, so that connections which broke off are gone within a test's patience.
+ARGUMENTS = ("--idle-timeout", "5")
+
+
 def connect(server, timeout_s=10):
     return socket.create_connection(("127.0.0.1", server.daemon.port), timeout_s)
 
@@ -281,7 +285,7 @@ def test_a_key_in_the_wrong_place_is_hidden(server, admin, weather, consumer):
 
 
 def test_nothing_is_left_in_flight(anonymous):
-    """All that the tests above began has ended; the request that asks is the only one."""
+    """All that the tests above began has ended, at the latest by the timeout; the request that asks is the only one."""
     deadline = time.monotonic() + 15
     while (found := re.search(r"^tollkeeper_http_requests_in_flight (\d+)$", anonymous.get("/metrics").text, re.M))[1] != "1":
         assert time.monotonic() < deadline, found[0]
