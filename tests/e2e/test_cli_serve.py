@@ -124,6 +124,51 @@ def test_a_port_that_is_taken_does_not_cost_the_admin_key(tmp_path):
         home.stop()
 
 
+def test_a_socket_at_the_path_is_only_replaced_when_dead(tmp_path):
+    """The path may be another program's: what is alive, or no socket at all, stays."""
+    place = tmp_path / "place"
+
+    def start():
+        return cli.run("serve", "--gate", str(tmp_path / "gate"), "--listen", "127.0.0.1:0", "--socket", str(place),
+                       cwd=tmp_path)
+
+    place.write_text("precious")
+    refused = start()
+    assert refused.code == FAILED and "is no socket" in refused.err and "mend: " in refused.err
+    assert place.read_text() == "precious"
+    place.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(place))
+        other.listen()
+        refused = start()
+        assert refused.code in (FAILED, DATA_IN_USE) and "in use" in refused.err
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(place))
+    with cli.Home(tmp_path, "--socket", str(place)) as home:  # nobody listens there any more
+        home.socket_path = place
+        home.start()
+        home.good("status", "--socket", str(place))
+        home.stop()
+
+
+def test_behind_a_proxy_nobody_is_known_by_default(tmp_path):
+    """Everybody comes from the proxy's address then, which may be loopback."""
+    question = {"api": "weather", "key": "tk_live_x"}
+    with cli.Home(tmp_path, "--demo", "--behind-proxy").start() as home:
+        with home.tcp_client() as client:
+            assert client.post("/v1/verify", question).status == 200
+            client.headers = {}
+            assert client.post("/v1/verify", question).status == 401
+            assert client.get("/metrics").status == 401
+        home.stop()
+    with cli.Home(tmp_path, "--behind-proxy", "--verify-peers", "127.0.0.1/32").start() as home:
+        with home.tcp_client() as client:
+            client.headers = {}
+            assert client.post("/v1/verify", question).status == 200
+            assert client.get("/metrics").status == 200
+        home.stop()
+
+
 # ---- stopping ----
 
 
