@@ -27,12 +27,13 @@ class Report:
         for row in self.rows:
             print(json.dumps(row | {"value": round(row["value"], 3)}), flush=True)
 
-    def print_targets(self):
-        rows = [row for row in self.rows if row["op"]]
+    def print_ratios(self):
+        rows = [row for row in self.rows if row["op"] or row["unit"] == "x"]
         width = max(len(row["name"]) for row in rows)
         for row in rows:
             verdict = "holds" if row["holds"] else "DOES NOT HOLD"
-            print(f"{row['name']:{width}}  {row['value']:6.2f} {row['unit']}  target {row['op']} {row['target']:g}  {verdict}")
+            target = f"target {row['op']} {row['target']:g}  {verdict}" if row["op"] else "no target"
+            print(f"{row['name']:{width}}  {row['value']:6.2f} {row['unit']}  {target}")
 
 
 def median(rounds, name, figure):

@@ -7,6 +7,7 @@ import socket
 import struct
 
 API = "bench"
+ENVIRONMENT = "production"
 SCOPE = "forecast:read"
 # Looked at and charged by every request, and refusing none: that many a minute are not reached in a run.
 LIMIT_PER_MINUTE = 1_000_000
@@ -42,29 +43,44 @@ def resp(*words):
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def redis_name(key):
-    return "key:" + hashlib.sha256(key.encode()).hexdigest()
+def redis_names(key):
+    """Of the key's record and of its bucket."""
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"key:{digest}", f"bucket:{digest}"
 
 
-def fill_redis(port, keys, script):
-    """A record for each key; returns the script's SHA-1."""
+# Both scripts' fields.
+RECORD = {"state": "active", "environment": ENVIRONMENT, "not_before_us": 0, "expires_us": 0, "scopes": SCOPE,
+          "consumer": "default", "limit_name": "requests", "limit": LIMIT_PER_MINUTE,
+          "interval_us": 60_000_000 // LIMIT_PER_MINUTE, "burst": LIMIT_PER_MINUTE, "arrival_us": 0}
+
+
+def fill_redis(port, keys, scripts):
+    """A record for each key; returns the scripts' SHA-1s."""
+    fields = [word for pair in RECORD.items() for word in pair]
     with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as replies:
         for at in range(0, len(keys), 1000):
             batch = keys[at:at + 1000]
             connection.sendall(b"".join(
-                resp("HSET", redis_name(key), "state", "active", "expires_us", 0, "scopes", SCOPE, "consumer", "default",
-                     "interval_us", 60_000_000 // LIMIT_PER_MINUTE, "burst", LIMIT_PER_MINUTE, "arrival_us", 0)
-                for key in batch))
+                resp("HSET", redis_names(key)[0], "id", f"key_{at + number}", *fields) for number, key in enumerate(batch)))
             for _ in batch:
-                if replies.readline() != b":7\r\n":
+                if replies.readline() != b":%d\r\n" % (1 + len(RECORD)):
                     raise SystemExit("Redis did not take a record")
-        connection.sendall(resp("SCRIPT", "LOAD", script))
-        replies.readline()
-        return replies.readline().strip().decode()
+        return [load_script(connection, replies, script) for script in scripts]
 
 
-def redis_verify(sha1, key):
-    return resp("EVALSHA", sha1, 1, redis_name(key), SCOPE)
+def load_script(connection, replies, script):
+    connection.sendall(resp("SCRIPT", "LOAD", script))
+    replies.readline()
+    return replies.readline().strip().decode()
+
+
+def redis_same(sha1, key):
+    return resp("EVALSHA", sha1, 2, *redis_names(key), ENVIRONMENT, SCOPE)
+
+
+def redis_least(sha1, key):
+    return resp("EVALSHA", sha1, 1, redis_names(key)[0], SCOPE)
 
 
 def write_requests(path, requests):

@@ -1,6 +1,6 @@
--- What a gateway with a Redis behind it would run for each request: look the key up, check it, charge its token bucket.
--- One record a key holds its state, its limit and the bucket, so that one read and one write are enough. The gateway has
--- hashed the key already: KEYS[1] is key:SHA-256, ARGV[1] the scope required.
+-- The least that can be called look-up and rate limit, shown so that nobody has to wonder: no environment, no count, and an
+-- answer of three words. One record a key holds its state, its limit and the bucket, which therefore never expires, so that
+-- one read and one write are enough. The gateway has hashed the key already: KEYS[1] is key:SHA-256, ARGV[1] the scope required.
 local record = redis.call('HMGET', KEYS[1], 'state', 'expires_us', 'scopes', 'consumer', 'interval_us', 'burst', 'arrival_us')
 if not record[1] then return {'unknown'} end
 if record[1] ~= 'active' then return {'revoked'} end
