@@ -5,6 +5,8 @@
  */
 #include "core/scope.h"
 
+#include <string.h>
+
 #define NAMES_MAX ((TK_SCOPE_EXPR_MAX_OPS + 1) / 2) /* n names take n - 1 operators */
 
 bool tk_scope_name_valid(struct tk_str name)
@@ -139,18 +141,23 @@ static bool parse_expression(struct parser *p)
 
 bool tk_scope_expr_parse(struct tk_str text, struct tk_scope_expr *ret_expr, size_t *ret_error_at)
 {
-        struct parser p = {.text = text};
+        struct parser
+                p; /* most of it is the program's room, which is large: filled as far as it is used, and so copied */
 
         if (text.len > TK_SCOPE_EXPR_MAX_BYTES) {
                 *ret_error_at = TK_SCOPE_EXPR_MAX_BYTES;
                 return false;
         }
+        p.text = text;
+        p.next = p.depth = p.names = 0;
+        p.expr.op_count = 0;
         advance(&p);
         if (p.token.len > 0 && (!parse_expression(&p) || p.token.len > 0)) {
                 *ret_error_at = p.at;
                 return false;
         }
-        *ret_expr = p.expr;
+        ret_expr->op_count = p.expr.op_count;
+        memcpy(ret_expr->ops, p.expr.ops, p.expr.op_count * sizeof(p.expr.ops[0]));
         return true;
 }
 

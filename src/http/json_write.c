@@ -6,10 +6,7 @@
 #include "core/calendar.h"
 
 /* Bytes that a text may not hold as they are: controls, DEL, the quote, the backslash, and all above ASCII. */
-static bool special(unsigned char c)
-{
-        return c < 0x20 || c >= 0x7f || c == '"' || c == '\\';
-}
+static const bool special[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true};
 
 /* Length of the well-formed UTF-8 sequence at the start of `text`, 0 when there is none. */
 static size_t sequence_length(struct tk_str text)
@@ -58,7 +55,7 @@ static size_t put_plain(struct tk_json_writer *writer, struct tk_str text)
         size_t most = text.len < room ? text.len : room;
         char *out = writer->buffer + writer->len;
         size_t done = 0;
-        while (done < most && !special((unsigned char)text.ptr[done])) {
+        while (done < most && !special[(unsigned char)text.ptr[done]]) {
                 out[done] = text.ptr[done];
                 done++;
         }

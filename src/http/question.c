@@ -134,10 +134,7 @@ static bool take_escape(struct reading *reading, char **inout)
 }
 
 /* What ends a run of bytes that a string holds as they are. */
-static bool special(unsigned char c)
-{
-        return c < 0x20 || c == '"' || c == '\\';
-}
+static const bool special[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
 
 /* Move the run at reading->at down to `out`, over the escapes that were longer than what they stand for. */
 static void take_run(struct reading *reading, char **inout, unsigned char *inout_seen)
@@ -145,7 +142,7 @@ static void take_run(struct reading *reading, char **inout, unsigned char *inout
         char *at = reading->at, *out = *inout;
         unsigned char seen =
                 *inout_seen; /* all bits of all bytes: the highest is set when one is not ASCII */
-        while (at < reading->end && !special((unsigned char)*at)) {
+        while (at < reading->end && !special[(unsigned char)*at]) {
                 seen |= (unsigned char)*at;
                 *out++ = *at++;
         }
