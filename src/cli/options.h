@@ -85,7 +85,7 @@ enum tk_cli_kind {
         X(gate, "gate", TEXT, "DIR", NULL,                                                                   \
           "the gate's shared files; default /dev/shm/tollkeeper-INSTALLATION")                               \
         X(verify_peers, "verify-peers", LIST, "CIDR", NULL,                                                  \
-          "who may verify without a key, repeatable; default loopback, or nobody behind a proxy")             \
+          "who may verify without a key, repeatable; default loopback, or nobody behind a proxy")            \
         X(verify_threads, "verify-threads", NUMBER, "N", NULL,                                               \
           "network threads, 1 to 64; default one a CPU")                                                     \
         X(workers, "workers", NUMBER, "N", NULL,                                                             \

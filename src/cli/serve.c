@@ -315,8 +315,8 @@ static const struct tk_cli_command command[] = {{
                    "tollkeeper serve --listen 10.1.0.5:8420 --behind-proxy --verify-peers 10.1.0.0/16",
         .options = TK_CLI_HAS(serve_data) | TK_CLI_HAS(listen) | TK_CLI_HAS(behind_proxy) |
                    TK_CLI_HAS(serve_socket) | TK_CLI_HAS(gate) | TK_CLI_HAS(verify_peers) |
-                   TK_CLI_HAS(verify_threads) | TK_CLI_HAS(workers) | TK_CLI_HAS(idle_timeout) | TK_CLI_HAS(lease) |
-                   TK_CLI_HAS(port_file) | TK_CLI_HAS(demo),
+                   TK_CLI_HAS(verify_threads) | TK_CLI_HAS(workers) | TK_CLI_HAS(idle_timeout) |
+                   TK_CLI_HAS(lease) | TK_CLI_HAS(port_file) | TK_CLI_HAS(demo),
         .run = run_serve,
 }};
 

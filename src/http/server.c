@@ -71,9 +71,11 @@ static enum tk_err open_listeners(struct tk_server *server, const struct tk_serv
 static enum tk_err start_daemons(struct tk_server *server, const struct tk_server_config *config,
                                  struct tk_fault *fault)
 {
-        server->tcp = start_daemon(server, server->tcp_fd, config->verify_threads, tcp_connections_max(), config->idle_timeout_s);
+        server->tcp = start_daemon(server, server->tcp_fd, config->verify_threads, tcp_connections_max(),
+                                   config->idle_timeout_s);
         if (server->tcp && server->socket_fd >= 0)
-                server->socket = start_daemon(server, server->socket_fd, 1, LOCAL_MAX, config->idle_timeout_s);
+                server->socket =
+                        start_daemon(server, server->socket_fd, 1, LOCAL_MAX, config->idle_timeout_s);
         if (server->tcp && (server->socket || server->socket_fd < 0))
                 return TK_OK;
         return tk_fault_set(fault, TK_FAULT_internal, "", NULL, "libmicrohttpd did not start");

@@ -16,13 +16,13 @@ struct tk_service;
 struct tk_server;
 
 struct tk_server_config {
-        struct tk_service *service;         /* borrowed; outlives the server */
-        const char *address;                /* numeric IPv4 or IPv6 */
-        uint16_t port;                      /* 0: any free one, see tk_server_port() */
-        const char *socket_path;            /* Unix socket; NULL: none */
-        unsigned verify_threads;            /* network threads, 1 to 64 */
-        unsigned workers;                   /* for requests that may touch the disk, 1 to 256 */
-        unsigned idle_timeout_s;            /* a connection that says nothing for so long is closed; at least 1 */
+        struct tk_service *service; /* borrowed; outlives the server */
+        const char *address;        /* numeric IPv4 or IPv6 */
+        uint16_t port;              /* 0: any free one, see tk_server_port() */
+        const char *socket_path;    /* Unix socket; NULL: none */
+        unsigned verify_threads;    /* network threads, 1 to 64 */
+        unsigned workers;           /* for requests that may touch the disk, 1 to 256 */
+        unsigned idle_timeout_s;    /* a connection that says nothing for so long is closed; at least 1 */
         const struct tk_cidr *verify_peers; /* who may verify without a credential */
         uint32_t verify_peer_count;
         void (*log)(const char *line); /* one logfmt line without newline; never a secret */
