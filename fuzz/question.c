@@ -20,6 +20,15 @@ static void check_member(json_t *object, const char *name, struct tk_str ours)
         }
 }
 
+static void check_method(json_t *theirs, struct tk_str ours)
+{
+        CHECK((theirs == NULL) == (ours.ptr == NULL));
+        if (theirs != NULL)
+                CHECK(tk_str_equal_nocase(ours, tk_str_from(json_string_value(theirs))));
+        for (size_t i = 0; i < ours.len; i++)
+                CHECK(ours.ptr[i] < 'a' || ours.ptr[i] > 'z');
+}
+
 static void check_same(json_t *object, const struct tk_question *question)
 {
         json_t *cost = json_object_get(object, "cost");
@@ -29,7 +38,13 @@ static void check_same(json_t *object, const struct tk_question *question)
         check_member(object, "api", question->api);
         check_member(object, "origin", question->origin);
         check_member(object, "path", question->path);
-        CHECK(question->environment.len > 0);
+        if (json_object_get(object, "environment") != NULL)
+                check_member(object, "environment", question->environment);
+        else
+                CHECK(tk_str_equal(question->environment, TK_STR("production")));
+        check_method(json_object_get(object, "method"), question->method);
+        CHECK((json_object_get(object, "ip") == NULL) == (question->ip.family == 0));
+        CHECK(json_object_get(object, "scope") != NULL || question->scope.op_count == 0);
         if (json_is_integer(cost))
                 CHECK((uint64_t)json_integer_value(cost) == question->cost);
         else
@@ -40,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
         struct tk_question question;
         struct tk_fault fault = {0};
-        char *copy = malloc(len + 1); /* the reader decodes in place */
+        char *copy = malloc(len > 0 ? len : 1); /* the reader decodes in place; no byte to spare, for ASan */
 
         CHECK(copy != NULL);
         memcpy(copy, bytes, len);

@@ -79,13 +79,13 @@ enum tk_cli_kind {
         X(listen, "listen", TEXT, "ADDR:PORT", NULL,                                                         \
           "where to answer; default 127.0.0.1:8420; port 0: any free one")                                   \
         X(behind_proxy, "behind-proxy", FLAG, NULL, NULL,                                                    \
-          "allow an address beyond loopback: a proxy does TLS")                                              \
+          "a proxy in front does TLS: any address is allowed, no peer is known")                             \
         X(serve_socket, "socket", TEXT, "PATH", NULL,                                                        \
           "the administrator's socket; default DIR/tollkeeper.sock")                                         \
         X(gate, "gate", TEXT, "DIR", NULL,                                                                   \
           "the gate's shared files; default /dev/shm/tollkeeper-INSTALLATION")                               \
         X(verify_peers, "verify-peers", LIST, "CIDR", NULL,                                                  \
-          "who may verify without a key, repeatable; default loopback, or nobody behind a proxy")            \
+          "who may verify without a key; default loopback, or nobody behind a proxy")                        \
         X(verify_threads, "verify-threads", NUMBER, "N", NULL,                                               \
           "network threads, 1 to 64; default one a CPU")                                                     \
         X(workers, "workers", NUMBER, "N", NULL,                                                             \

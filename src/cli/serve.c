@@ -30,7 +30,7 @@
 #define RESERVE_BYTES   (UINT64_C(8) << 20)
 #define IDLE_TIMEOUT_S  60
 #define IDLE_MAX_S      3600
-#define STOP_GRACE_S    5
+#define STOP_GRACE_S    10
 #define PEERS_MAX       64
 
 struct daemon {
@@ -309,6 +309,7 @@ static const struct tk_cli_command command[] = {{
         .summary = "run the daemon",
         .notes = "The first start makes the data directory and prints the first admin key, once.\n"
                  "Ctrl-C or SIGTERM finishes what is in flight; a second Ctrl-C does not wait for it.\n"
+                 "Behind a proxy, also one on this machine, say --behind-proxy: else everybody is believed.\n"
                  "The log goes to standard error, in logfmt.",
         .example = "tollkeeper serve\n"
                    "tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8420 --lease 60\n"

@@ -141,8 +141,8 @@ static bool parse_expression(struct parser *p)
 
 bool tk_scope_expr_parse(struct tk_str text, struct tk_scope_expr *ret_expr, size_t *ret_error_at)
 {
-        struct parser
-                p; /* most of it is the program's room, which is large: filled as far as it is used, and so copied */
+        /* Most of it is the program's room, which is large: filled as far as it is used, and so copied. */
+        struct parser p;
 
         if (text.len > TK_SCOPE_EXPR_MAX_BYTES) {
                 *ret_error_at = TK_SCOPE_EXPR_MAX_BYTES;

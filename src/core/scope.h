@@ -33,7 +33,7 @@ struct tk_scope_expr {
         struct {
                 enum tk_scope_op op;
                 struct tk_str name;
-        } ops[TK_SCOPE_EXPR_MAX_OPS];
+        } ops[TK_SCOPE_EXPR_MAX_OPS]; /* set up to op_count */
 };
 
 /*

@@ -16,9 +16,9 @@
 static enum tk_err unauthenticated(struct tk_request *request, bool key_given, const char *detail)
 {
         const char *mend =
-                request->route->access == TK_ACCESS_VERIFY
-                        ? "send \"Authorization: Bearer KEY\" with a key of the API tollkeeper that has the "
-                          "scope verify, or let this address be listed as a verify peer"
+                request->route->access == TK_ACCESS_VERIFY || request->route->access == TK_ACCESS_PEER
+                        ? "send \"Authorization: Bearer KEY\" with a key of the API tollkeeper, or let this "
+                          "address be listed with --verify-peers"
                         : "send \"Authorization: Bearer KEY\" with a key of the API tollkeeper";
         /* RFC 6750, section 3.1: no error code for a request that brought no key. */
         tk_reply_header(request, "WWW-Authenticate", key_given ? REALM ", error=\"invalid_token\"" : REALM);

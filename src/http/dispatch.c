@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define BODY_MAX        (1u << 20)
 #define VERIFY_BODY_MAX (64u << 10)
@@ -21,6 +22,11 @@
  * see the reply.
  */
 #define DISCARD_MAX     (8u << 20)
+
+static int socket_of(struct MHD_Connection *connection)
+{
+        return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
 
 /* ---- the headers have come ---- */
 
@@ -73,11 +79,11 @@ static enum tk_err check_framing(struct tk_request *request)
                             "where the body ends could be read in two ways");
 }
 
-static enum tk_err admit(struct tk_request *request, uint64_t *ret_length)
+static enum tk_err admit(struct tk_request *request)
 {
-        *ret_length = 0;
+        uint64_t *announced = &request->body.announced;
         tk_headers_read(request->connection, &request->headers);
-        tk_str_to_u64(request->headers.content_length, ret_length);
+        tk_str_to_u64(request->headers.content_length, announced);
         enum tk_err err = check_framing(request);
         if (err == TK_OK)
                 err = find_route(request);
@@ -85,7 +91,7 @@ static enum tk_err admit(struct tk_request *request, uint64_t *ret_length)
                 err = tk_auth_check(request);
         if (err == TK_OK)
                 err = decode_params(request);
-        if (err == TK_OK && *ret_length > body_max(request))
+        if (err == TK_OK && *announced > body_max(request))
                 err = too_large(request);
         return err;
 }
@@ -107,25 +113,44 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         struct tk_request *request = &ours->request;
         tk_request_begin(ours, server, connection, method, path);
         tk_metrics_begun(&server->metrics);
+        if (!ours->spoken)
+                atomic_fetch_sub_explicit(&server->metrics.silent, 1, memory_order_relaxed);
+        ours->spoken = true;
         *ret_request = request;
 
-        uint64_t length;
-        enum tk_err err = admit(request, &length);
+        enum tk_err err = admit(request);
         if (err == TK_OK)
                 return MHD_YES;
         tk_reply_problem(request, err);
         /* A client that sent Expect waits for our word before it sends the body; others are heard out first. */
-        bool at_once =
-                request->headers.expect.ptr || request->headers.length_ambiguous || length > DISCARD_MAX;
-        return at_once ? answer_now(request) : MHD_YES;
+        bool at_once = request->headers.expect.ptr || request->headers.length_ambiguous ||
+                       request->body.announced > DISCARD_MAX;
+        if (!at_once)
+                return MHD_YES;
+        tk_metrics_arrived(&server->metrics);
+        return answer_now(request);
 }
 
 /* ---- the body comes ---- */
+
+/*
+ * Half a body, and the client is gone. libmicrohttpd reads once for an event, so it misses an end that comes together with the
+ * bytes before it, and would wait for more until the connection times out.
+ */
+static bool broke_off(const struct tk_request *request)
+{
+        if (request->body.received >= request->body.announced)
+                return false;
+        char byte;
+        return recv(socket_of(request->connection), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
 
 static enum MHD_Result collect(struct tk_request *request, const char *bytes, size_t len)
 {
         struct tk_body *body = &request->body;
         body->received += len;
+        if (broke_off(request))
+                return MHD_NO;
         if (request->reply.status != 0) /* refused already */
                 return body->received <= DISCARD_MAX ? MHD_YES : MHD_NO;
         enum tk_err err = len > body_max(request) - body->len ? too_large(request)
@@ -180,6 +205,7 @@ static enum MHD_Result hand_over(struct tk_request *request)
 
 static enum MHD_Result finish(struct tk_request *request)
 {
+        tk_metrics_arrived(&request->server->metrics);
         if (request->reply.status != 0)
                 return answer_now(request);
         enum tk_err err = check_media_type(request);
@@ -224,7 +250,8 @@ void tk_dispatch_completed(void *context, struct MHD_Connection *connection, voi
         uint64_t duration_ns = tk_request_age_ns(request);
         unsigned status = how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? request->reply.status : 0;
         tk_log_request(request, status, duration_ns);
-        tk_metrics_finished(&server->metrics, request->route, status, duration_ns);
+        tk_metrics_finished(&server->metrics, request->route, status, request->phase != TK_PHASE_RECEIVING,
+                            duration_ns);
         tk_request_end(request);
         *inout_request = NULL;
 }
@@ -235,14 +262,14 @@ static struct tk_connection *open_connection(const struct tk_server *server,
         struct tk_connection *ours = tk_malloc(sizeof(*ours));
         if (!ours)
                 return NULL;
+        ours->spoken = false;
         ours->memo.api_len = ours->memo.name_len = 0;
         const struct sockaddr *address =
                 MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-        int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         if (address && address->sa_family != AF_UNIX)
                 tk_peer_from_address(address, server->verify_peers, server->verify_peer_count, &ours->peer);
         else
-                tk_peer_from_socket(fd, &ours->peer);
+                tk_peer_from_socket(socket_of(connection), &ours->peer);
         return ours;
 }
 
@@ -252,9 +279,13 @@ void tk_dispatch_connection(void *context, struct MHD_Connection *connection, vo
         struct tk_server *server = context;
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
                 *inout_ours = open_connection(server, connection);
+                atomic_fetch_add_explicit(&server->metrics.silent, 1, memory_order_relaxed);
                 atomic_fetch_add_explicit(&server->metrics.connections, 1, memory_order_relaxed);
                 return;
         }
+        const struct tk_connection *ours = *inout_ours;
+        if (!ours || !ours->spoken)
+                atomic_fetch_sub_explicit(&server->metrics.silent, 1, memory_order_relaxed);
         tk_free(*inout_ours);
         *inout_ours = NULL;
         atomic_fetch_sub_explicit(&server->metrics.connections, 1, memory_order_relaxed);

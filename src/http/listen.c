@@ -109,6 +109,17 @@ enum tk_err tk_listen_tcp(const char *address_text, uint16_t port, int *ret_fd, 
         return TK_OK;
 }
 
+/* Whether nobody listens there any more. In doubt, as for a socket of another type or of another user, somebody does. */
+static bool is_dead(const union address *address)
+{
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return false;
+        bool refused = connect(fd, &address->any, sizeof(address->local)) != 0 && errno == ECONNREFUSED;
+        close(fd);
+        return refused;
+}
+
 /*
  * Make way for a new socket: what a killed daemon left is removed, and nothing else. The lock on the data directory says
  * that no daemon of this installation runs; a path given by hand may be anybody's.
@@ -119,19 +130,15 @@ static enum tk_err clear_socket(const union address *address, struct tk_fault *f
         struct stat found;
         if (lstat(path, &found) != 0)
                 return TK_OK; /* nothing there, or what bind() will say better */
-        if (!S_ISSOCK(found.st_mode)) {
+        if (!S_ISSOCK(found.st_mode) || !is_dead(address)) {
                 tk_fault_set(fault, TK_FAULT_conflict, "socket", "choose another path for the socket",
-                             "%s exists and is no socket", path);
+                             S_ISSOCK(found.st_mode) ? "another program listens on %s"
+                                                     : "%s exists and is no socket",
+                             path);
                 return TK_CONFLICT;
         }
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        /* EAGAIN: somebody listens, and is busy. */
-        bool alive = fd >= 0 && (connect(fd, &address->any, sizeof(address->local)) == 0 || errno == EAGAIN);
-        if (fd >= 0)
-                close(fd);
-        if (alive)
-                return listen_fault(fault, path, EADDRINUSE);
-        unlink(path);
+        if (unlink(path) != 0)
+                return listen_fault(fault, path, errno);
         return TK_OK;
 }
 

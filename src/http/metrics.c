@@ -33,7 +33,14 @@ void tk_metrics_decided(struct tk_metrics *metrics, enum tk_front front, enum tk
 
 void tk_metrics_begun(struct tk_metrics *metrics)
 {
-        add(&my_shard(metrics)->begun, 1);
+        add(&my_shard(metrics)->receiving, 1);
+}
+
+void tk_metrics_arrived(struct tk_metrics *metrics)
+{
+        struct tk_metric_shard *shard = my_shard(metrics);
+        add(&shard->answering, 1); /* first: whoever waits for both to be zero must not miss it in between */
+        add(&shard->receiving, UINT64_MAX);
 }
 
 static unsigned bucket_of(uint64_t duration_ns)
@@ -45,7 +52,7 @@ static unsigned bucket_of(uint64_t duration_ns)
 }
 
 void tk_metrics_finished(struct tk_metrics *metrics, const struct tk_route *route, unsigned status,
-                         uint64_t duration_ns)
+                         bool arrived, uint64_t duration_ns)
 {
         struct tk_metric_shard *shard = my_shard(metrics);
         unsigned class = status / 100 < TK_METRIC_CLASSES ? status / 100 : 0;
@@ -53,7 +60,7 @@ void tk_metrics_finished(struct tk_metrics *metrics, const struct tk_route *rout
         add(&shard->durations[kind][bucket_of(duration_ns)], 1);
         add(&shard->duration_ns[kind], duration_ns);
         add(&shard->requests[tk_route_index(route)][class], 1);
-        add(&shard->finished, 1);
+        add(arrived ? &shard->answering : &shard->receiving, UINT64_MAX);
 }
 
 uint64_t tk_metrics_sum(const _Atomic uint64_t *in_first_shard)
@@ -67,9 +74,12 @@ uint64_t tk_metrics_sum(const _Atomic uint64_t *in_first_shard)
         return sum;
 }
 
-uint64_t tk_metrics_in_flight(struct tk_metrics *metrics)
+uint64_t tk_metrics_receiving(const struct tk_metrics *metrics)
 {
-        /* In this order: one that ends between the two sums is then counted as still here, never below zero. */
-        uint64_t finished = tk_metrics_sum(&metrics->shards[0].finished);
-        return tk_metrics_sum(&metrics->shards[0].begun) - finished;
+        return tk_metrics_sum(&metrics->shards[0].receiving);
+}
+
+uint64_t tk_metrics_answering(const struct tk_metrics *metrics)
+{
+        return tk_metrics_sum(&metrics->shards[0].answering);
 }

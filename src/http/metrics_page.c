@@ -137,7 +137,7 @@ static void server_counters(struct page *page, struct tk_server *server)
         durations(page, &server->metrics);
         one(page, "tollkeeper_http_requests_in_flight", "gauge",
             "HTTP requests whose headers have come and that are not answered.",
-            tk_metrics_in_flight(&server->metrics));
+            tk_metrics_receiving(&server->metrics) + tk_metrics_answering(&server->metrics));
         one(page, "tollkeeper_http_connections", "gauge", "Open connections.",
             atomic_load_explicit(&server->metrics.connections, memory_order_relaxed));
         one(page, "tollkeeper_http_worker_queue_length", "gauge", "HTTP requests that wait for a worker.",

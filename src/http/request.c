@@ -53,6 +53,7 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
         request->body.len = 0;
         request->body.room = sizeof(request->body.in_place);
         request->body.received = 0;
+        request->body.announced = 0;
         request->reply.status = 0;
         request->reply.owned = false;
         request->reply.header_count = 0;

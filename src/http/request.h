@@ -38,7 +38,8 @@ struct tk_headers {
 struct tk_body {
         char *bytes; /* in_place, or allocated; wiped when the request ends */
         size_t len, room;
-        size_t received; /* also what was thrown away */
+        size_t received;    /* also what was thrown away */
+        uint64_t announced; /* by Content-Length; 0 where there is none */
         char in_place[TK_BODY_INLINE_BYTES];
 };
 
@@ -59,8 +60,8 @@ struct tk_reply {
 };
 
 enum tk_phase {
-        TK_PHASE_RECEIVING,
-        TK_PHASE_WORKING, /* suspended; a worker has it */
+        TK_PHASE_RECEIVING, /* until all of it has come, or as much as we want */
+        TK_PHASE_WORKING,   /* suspended; a worker has it */
         TK_PHASE_ANSWERED,
 };
 
@@ -99,6 +100,7 @@ struct tk_environment_memo {
 
 /* A connection: who is at its other end, and the request that it serves now. */
 struct tk_connection {
+        bool spoken; /* a request has come */
         struct tk_peer peer;
         struct tk_environment_memo memo;
         struct tk_request request;

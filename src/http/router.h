@@ -15,7 +15,7 @@ struct tk_request;
 enum tk_access {
         TK_ACCESS_OPEN,   /* anybody who reaches the listener */
         TK_ACCESS_PEER,   /* from listed peers; from elsewhere an admin key with the scope */
-        TK_ACCESS_VERIFY, /* the same, for what asks the gate; from elsewhere an admin key with the scope */
+        TK_ACCESS_VERIFY, /* the same, for questions to the gate: small bodies, counted apart */
         TK_ACCESS_ADMIN,  /* an admin key with the scope, or the Unix socket */
 };
 

@@ -6,13 +6,13 @@
 #include "core/alloc.h"
 #include "gate/gate.h"
 #include "http/dispatch.h"
+#include "http/drain.h"
 #include "http/listen.h"
 #include "http/server_state.h"
 #include "service/admin.h"
 
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX  4096
@@ -20,7 +20,6 @@
 #define OWN_FILES_MAX    128         /* the registry's, the gate's, libmicrohttpd's */
 #define CONNECTION_BYTES (16u << 10) /* for the headers of a request and of its reply; zeroed for each */
 #define WORKER_QUEUE_MAX 256
-#define DRAIN_POLL_NS    2000000L
 
 /*
  * Of the files that the process may open, TCP gets what the others leave: a thousand clients that say nothing must not
@@ -140,36 +139,14 @@ uint16_t tk_server_port(const struct tk_server *server)
 
 /* ---- stop ---- */
 
-static void quiesce(struct MHD_Daemon *daemon)
-{
-        if (daemon)
-                MHD_quiesce_daemon(daemon); /* the socket is closed later, when no thread can look at it */
-}
-
-/*
- * Wait until every request that has begun is answered. A request ends when its reply has been sent: nothing in flight
- * means nothing to lose. The first look comes after a pause, so that the connections that were accepted a moment ago
- * have their headers read.
- */
-static void drain(struct tk_server *server, unsigned grace_s)
-{
-        const struct timespec pause = {.tv_nsec = DRAIN_POLL_NS};
-        long polls = (long)grace_s * (1000000000L / DRAIN_POLL_NS);
-        while (polls-- > 0) {
-                nanosleep(&pause, NULL);
-                if (tk_metrics_in_flight(&server->metrics) == 0)
-                        break;
-        }
-}
-
 static void close_listener(struct tk_server *server)
 {
         if (server->tcp_fd >= 0)
                 close(server->tcp_fd);
+        if (server->socket_path)
+                unlink(server->socket_path); /* before it is closed, or it might be another daemon's by then */
         if (server->socket_fd >= 0)
                 close(server->socket_fd);
-        if (server->socket_path)
-                unlink(server->socket_path);
 }
 
 void tk_server_stop(struct tk_server *server, unsigned grace_s)
@@ -177,9 +154,7 @@ void tk_server_stop(struct tk_server *server, unsigned grace_s)
         if (!server)
                 return;
         atomic_store_explicit(&server->stopping, true, memory_order_relaxed);
-        quiesce(server->tcp);
-        quiesce(server->socket);
-        drain(server, grace_s);
+        tk_drain(server, grace_s);
         /* Workers before daemons: a daemon must not stop while a request is suspended. */
         tk_workers_finish(server->workers);
         if (server->tcp)

@@ -23,7 +23,7 @@ struct tk_server_config {
         unsigned verify_threads;    /* network threads, 1 to 64 */
         unsigned workers;           /* for requests that may touch the disk, 1 to 256 */
         unsigned idle_timeout_s;    /* a connection that says nothing for so long is closed; at least 1 */
-        const struct tk_cidr *verify_peers; /* who may verify without a credential */
+        const struct tk_cidr *verify_peers; /* who may verify and read the counters without a key */
         uint32_t verify_peer_count;
         void (*log)(const char *line); /* one logfmt line without newline; never a secret */
 };
@@ -32,7 +32,7 @@ enum tk_err tk_server_start(const struct tk_server_config *config, struct tk_ser
                             struct tk_fault *fault);
 uint16_t tk_server_port(const struct tk_server *server);
 
-/* Stop accepting, answer what is in flight (at most grace_s seconds), free. NULL is allowed. */
+/* Stop accepting, answer what has come (http/drain.h; at most grace_s seconds), free. NULL is allowed. */
 void tk_server_stop(struct tk_server *server, unsigned grace_s);
 
 #endif

@@ -141,9 +141,19 @@ def test_a_socket_at_the_path_is_only_replaced_when_dead(tmp_path):
         other.bind(str(place))
         other.listen()
         refused = start()
-        assert refused.code in (FAILED, DATA_IN_USE) and "in use" in refused.err
+        assert refused.code == FAILED and "another program listens" in refused.err and "another path" in refused.err
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(place))
+    place.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:  # cannot be asked; it may be alive
+        other.bind(str(place))
+        assert start().code == FAILED
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.connect(str(place))
+    place.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(place))
+        other.listen()
     with cli.Home(tmp_path, "--socket", str(place)) as home:  # nobody listens there any more
         home.socket_path = place
         home.start()
@@ -220,6 +230,43 @@ def test_sigterm_finishes_what_is_in_flight(tmp_path):
         assert home.wait() == OK
         with pytest.raises(daemon.LOST):
             home.tcp_client().get("/healthz")
+
+
+def test_sigterm_answers_who_has_connected(tmp_path):
+    """Whole requests on connections that the daemon may not even have accepted: all are answered, and later ones refused."""
+    with cli.Home(tmp_path).start() as home:
+        for _ in range(5):
+            clients = [socket.create_connection(("127.0.0.1", home.port), timeout=30) for _ in range(200)]
+            for client in clients:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            home.process.send_signal(signal.SIGTERM)
+            answered = [client.recv(4096).startswith(b"HTTP/1.1 200 ") for client in clients]
+            assert answered.count(True) == 200
+            for client in clients:
+                client.close()
+            assert home.wait() == OK
+            home.start()
+        home.stop()
+
+
+@pytest.mark.parametrize("sent", [b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", b"GET /hea"], ids=["body", "head"])
+def test_who_broke_off_holds_up_no_stop(tmp_path, sent):
+    with cli.Home(tmp_path).start() as home:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", home.port)) as client:
+                client.sendall(sent)
+        asked = time.monotonic()
+        assert home.stop() == OK
+        assert time.monotonic() - asked < 1.5
+
+
+def test_half_a_request_holds_up_a_stop_for_two_seconds(tmp_path):
+    with cli.Home(tmp_path).start() as home:
+        with half_a_request(home.port, b"{}"):
+            wait_until_in_flight(home)
+            asked = time.monotonic()
+            assert home.stop() == OK
+            assert 1.9 < time.monotonic() - asked < 8
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path):

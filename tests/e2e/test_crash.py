@@ -20,7 +20,7 @@ import pytest
 
 from daemon import LOST, Daemon
 
-KILLS = int(os.environ.get("TOLLKEEPER_KILLS", "60"))
+KILLS = int(os.environ.get("TOLLKEEPER_KILLS", "200"))
 SEED = int(os.environ.get("TOLLKEEPER_SEED", "20261123"))
 WORKERS = 4
 API = "weather"

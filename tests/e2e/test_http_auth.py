@@ -201,7 +201,7 @@ def test_who_may_verify(far_server, path):
         question = {"api": "tollkeeper", "key": server.daemon.admin_key}
         reply = anonymous.post(path, question)
         problem = anonymous.refused(reply, 401, "unauthenticated", "Authorization")
-        assert "verify peer" in problem["mend"]
+        assert "--verify-peers" in problem["mend"]
         assert socket.post(path, question).status == 200
         assert admin.post(path, question).status == 200
         with server.bearing(admin_key(admin, scopes=["verify"])["key"]) as checker:
