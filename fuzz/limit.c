@@ -22,7 +22,7 @@ static void check_kind(enum tk_limit_kind kind, struct tk_str text)
                 CHECK(why != NULL);
                 return;
         }
-        tk_limit_per_format(&def, per);
+        tk_limit_per_format(def.period, def.length_s, per);
         CHECK(tk_limit_per_parse(kind, tk_str_from(per), &period, &length_s));
         CHECK(period == def.period && length_s == def.length_s);
 }

@@ -119,7 +119,7 @@ static json_t *limit_json(const struct tk_limit_def *def, struct tk_str name, st
 {
         bool rate = def->kind == TK_LIMIT_RATE;
         char per[24];
-        tk_limit_per_format(def, per);
+        tk_limit_per_format(def->period, def->length_s, per);
         json_t *limit = json_pack("{s:s, s:I, s:s}", "kind", rate ? "rate" : "window", "limit",
                                   (json_int_t)def->limit, "per", per);
         if (name.ptr)

@@ -136,16 +136,12 @@ static const char *rate_per(const char *per)
         return per;
 }
 
-/* "100/min" or "100/min, burst 200", from a definition (`per`) or an answer (`window_s`). */
+/* "100/min" or "100/min, burst 200", from a definition or an answer. */
 static const char *allowance(struct tk_arena *arena, const json_t *limit)
 {
-        char window[24];
-        const char *per = json_string_value(json_object_get(limit, "per"));
-        const json_t *window_s = json_object_get(limit, "window_s");
-        if (!per) {
-                tk_duration_format(json_integer_value(window_s), window);
-                per = window;
-        }
+        const char *per = scalar(arena, json_object_get(limit, "per"));
+        if (!per)
+                return NULL;
         const json_t *burst = json_object_get(limit, "burst"); /* rates have one */
         long long units = json_integer_value(json_object_get(limit, "limit"));
         const char *text = tk_arena_printf(arena, "%lld/%s", units, burst ? rate_per(per) : per).ptr;

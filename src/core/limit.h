@@ -135,8 +135,8 @@ struct tk_limit_def {
 bool tk_limit_per_parse(enum tk_limit_kind kind, struct tk_str per, enum tk_period_kind *ret_period,
                         int64_t *ret_length_s);
 
-/* The canonical `per` of a definition: "1m", "month". At most 24 bytes with NUL. */
-void tk_limit_per_format(const struct tk_limit_def *def, char ret_text[24]);
+/* The canonical `per` of a definition: "1m", "month". At most 24 bytes with NUL. Answers hold it: no printf. */
+void tk_limit_per_format(enum tk_period_kind period, int64_t length_s, char ret_text[24]);
 
 /*
  * `100/min` or `100/min,burst=200` for a rate, `1000/day` for a window. The name is left empty, burst defaults to

@@ -66,15 +66,15 @@ bool tk_limit_per_parse(enum tk_limit_kind kind, struct tk_str per, enum tk_peri
         return true;
 }
 
-void tk_limit_per_format(const struct tk_limit_def *def, char ret_text[24])
+void tk_limit_per_format(enum tk_period_kind period, int64_t length_s, char ret_text[24])
 {
         for (size_t i = 0; i < COUNT(window_words); i++) {
-                if (def->period == window_words[i].period) {
+                if (period == window_words[i].period) {
                         memcpy(ret_text, window_words[i].word, strlen(window_words[i].word) + 1);
                         return;
                 }
         }
-        tk_duration_format(def->length_s, ret_text);
+        tk_duration_format(length_s, ret_text);
 }
 
 bool tk_limit_text_parse(enum tk_limit_kind kind, struct tk_str text, struct tk_limit_def *ret_def)

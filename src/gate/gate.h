@@ -68,9 +68,10 @@ struct tk_answer_limit {
         struct tk_str name;
         enum tk_limit_owner owner;
         enum tk_limit_kind kind;
-        uint64_t limit;    /* units per window */
-        uint64_t burst;    /* rates; else 0 */
-        uint64_t window_s; /* rates and windows; a calendar period's own length */
+        uint64_t limit;             /* units per window */
+        uint64_t burst;             /* rates; else 0 */
+        uint64_t window_s;          /* rates and windows; a calendar period's own length */
+        enum tk_period_kind period; /* TK_PERIOD_FIXED: window_s long */
         struct tk_limit_state state;
 };
 

@@ -61,6 +61,7 @@ static void describe(const struct tk_request_limit *it, uint64_t now_ns, struct 
         ret_limit->limit = it->limit->limit;
         ret_limit->burst = it->limit->burst;
         ret_limit->window_s = window_s(it, now_ns);
+        ret_limit->period = (enum tk_period_kind)it->limit->period;
 }
 
 /* ---- all limits of a request ---- */

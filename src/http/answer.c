@@ -30,6 +30,15 @@ static bool can_wait(const struct tk_answer *answer)
 
 /* ---- JSON ---- */
 
+/* As the definition of the limit says it. */
+static void write_per(struct tk_json_writer *writer, const struct tk_answer_limit *limit)
+{
+        char per[24];
+        tk_limit_per_format(limit->period, (int64_t)limit->window_s, per);
+        TK_JSON_NAME(writer, "per");
+        tk_json_plain(writer, tk_str_from(per));
+}
+
 static void write_limit(struct tk_json_writer *writer, const struct tk_answer_limit *limit)
 {
         bool rate = limit->kind == TK_LIMIT_RATE;
@@ -46,6 +55,7 @@ static void write_limit(struct tk_json_writer *writer, const struct tk_answer_li
                 TK_JSON_NAME(writer, "burst");
                 tk_json_u64(writer, limit->burst);
         }
+        write_per(writer, limit);
         TK_JSON_NAME(writer, "window_s");
         tk_json_u64(writer, limit->window_s);
         TK_JSON_NAME(writer, "remaining");

@@ -71,7 +71,7 @@ static json_t *metadata(struct tk_str json_text)
 json_t *tk_view_limit(const struct tk_limit_def *def)
 {
         char per[24];
-        tk_limit_per_format(def, per);
+        tk_limit_per_format(def->period, def->length_s, per);
         bool rate = def->kind == TK_LIMIT_RATE;
         json_t *object = json_pack("{s:s, s:s, s:I, s:s}", "name", def->name, "kind",
                                    rate ? "rate" : "window", "limit", (json_int_t)def->limit, "per", per);

@@ -42,7 +42,7 @@ static void rates_as_written(void **state)
                 assert_true(def.limit == cases[i].limit && def.burst == cases[i].burst);
                 assert_int_equal(def.length_s, cases[i].length_s);
                 assert_true(!def.anchored && def.name[0] == '\0');
-                tk_limit_per_format(&def, per);
+                tk_limit_per_format(def.period, def.length_s, per);
                 assert_string_equal(per, cases[i].per);
         }
 }
@@ -76,7 +76,7 @@ static void windows_as_written(void **state)
                 assert_int_equal(def.period, cases[i].period);
                 assert_true(def.limit == cases[i].limit && def.burst == 0 &&
                             def.length_s == cases[i].length_s);
-                tk_limit_per_format(&def, per);
+                tk_limit_per_format(def.period, def.length_s, per);
                 assert_string_equal(per, cases[i].per);
                 assert_true(tk_limit_per_parse(TK_LIMIT_WINDOW, tk_str_from(per), &period, &length_s));
                 assert_true(period == def.period && length_s == def.length_s);

@@ -148,6 +148,13 @@ def test_the_answer_for_people(home):
     assert re.fullmatch(r"LIMIT +OF +KIND +ALLOWS +REMAINING +FULL AGAIN\nrequests +key +rate +100/min +99 +in \d+s\n", table)
 
 
+def test_a_quota_of_the_calendar_is_shown_as_it_was_given(home):
+    made = home.good("key", "issue", "--api", "weather", "--quota", "1/month", "--quota", "fixed=5/30d", "--json").json
+    for text in (home.good("verify", "--api", "weather", stdin=made["key"]).out, home.good("key", "usage", made["id"]).out):
+        assert re.search(r"^quota +key +window +1/month +0 ", text, re.MULTILINE)
+        assert re.search(r"^fixed +key +window +5/30d +4 ", text, re.MULTILINE)
+
+
 def test_explain_shows_every_check_and_charges_nothing(home):
     key = home.good("key", "issue", "--api", "weather", "--scope", "forecast:read", "--limit", "1/day,burst=1", "--json").json
     for _ in range(3):

@@ -211,11 +211,20 @@ def test_the_answer(anonymous, admin, weather, consumer):
     assert limits["subscription", "requests"]["remaining"] == 3
     assert limits["subscription", "quota"]["remaining"] == 998
     assert limits["subscription", "requests"] | {"reset_s": 0} == {
-        "name": "requests", "owner": "subscription", "kind": "rate", "limit": 60, "burst": 5, "window_s": 60,
-        "remaining": 3, "reset_s": 0}
+        "name": "requests", "owner": "subscription", "kind": "rate", "limit": 60, "burst": 5, "per": "1m",
+        "window_s": 60, "remaining": 3, "reset_s": 0}
     assert 1 <= limits["subscription", "requests"]["reset_s"] <= 2
     assert 0 < limits["subscription", "quota"]["reset_s"] <= 3600
     check_headers(reply, answer)
+
+
+@pytest.mark.parametrize("per", ["hour", "day", "week", "month", "1h", "30d", "90s"])
+def test_a_limit_says_its_period_as_its_definition_does(anonymous, admin, weather, consumer, per):
+    """A window of the calendar month was told as its length only, which a window of 30 days has, too."""
+    made = admin.issue(api=weather, consumer=consumer, limits=[{"kind": "window", "limit": 1000, "per": per}])
+    assert ask(anonymous, weather, made["key"])[1]["limits"][0]["per"] == made["limits"][0]["per"] == per
+    usage = admin.get(f"/v1/keys/{made['id']}/usage").json["key"]
+    assert usage["limits"][0]["per"] == per
 
 
 def check_headers(reply, answer):

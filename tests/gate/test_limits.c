@@ -91,6 +91,7 @@ static void test_a_window_admits_its_limit_a_period(void **state)
         assert_int_equal(answer.limits[0].window_s, 3600);
         assert_int_equal(answer.limits[1].state.remaining, 6);
         assert_int_equal(answer.limits[1].window_s, 30 * 86400); /* November */
+        assert_int_equal(answer.limits[1].period, TK_PERIOD_MONTH);
         assert_int_equal(admit_up_to(test, &ask, 20), 4);
         answer = test_answer(test, &ask);
         assert_code(answer.code, TK_CODE_quota_exceeded);
