@@ -9,12 +9,6 @@
 
 #include <string.h>
 
-static bool restricted(struct tk_request *request, const char *reason)
-{
-        request->answer->reason = reason;
-        return false;
-}
-
 static bool address_allowed(const struct tk_policy_view *view, const struct tk_ip *ip)
 {
         for (uint32_t i = 0; i < view->policy->cidr_count; i++) {
@@ -76,35 +70,51 @@ static bool origin_matches(struct tk_str rule, struct tk_str origin)
                is_labels(labels);
 }
 
-/* Path rules judge the canonical path; one that some server would read differently is refused. */
-static bool path_allowed(const struct tk_policy_view *view, struct tk_str raw)
+/* Path rules judge the canonical path; one that some server would read differently is refused. NULL: allowed. */
+static const char *why_path_refused(const struct tk_policy_view *view, struct tk_str raw)
 {
         char canonical[TK_PATH_MAX];
         size_t len;
         bool ambiguous;
-        if (!tk_path_canonical(raw, canonical, sizeof canonical, &len, &ambiguous) || ambiguous)
-                return false;
-        return any_text(view, view->paths, view->policy->path_count, tk_path_template_match,
-                        (struct tk_str){canonical, len});
+        if (raw.len == 0)
+                return "the key is limited to paths, and none was given";
+        if (!tk_path_canonical(raw, canonical, sizeof canonical, &len, &ambiguous))
+                return "the key is limited to paths, and what was given is not a well-formed one";
+        if (ambiguous && memchr(raw.ptr, '?', raw.len))
+                return "the key is limited to paths, and this one has a query: give it without";
+        if (ambiguous)
+                return "the key is limited to paths, and this one is ambiguous: a server may read it as "
+                       "another";
+        if (!any_text(view, view->paths, view->policy->path_count, tk_path_template_match,
+                      (struct tk_str){canonical, len}))
+                return "the path is not allowed for this key";
+        return NULL;
+}
+
+/* Whose gateway does not tell what the key is limited by looks for the mistake in the key, unless the reason says so. */
+static const char *why_restricted(const struct tk_policy_view *view, const struct tk_ask *ask)
+{
+        const struct tk_format_policy *policy = view->policy;
+        if (!address_allowed(view, &ask->ip))
+                return ask->ip.family ? "the client address is not allowed for this key"
+                                      : "the key is limited to client addresses, and none was given";
+        if (policy->origin_count &&
+            !any_text(view, view->origins, policy->origin_count, origin_matches, ask->origin))
+                return ask->origin.len ? "the origin is not allowed for this key"
+                                       : "the key is limited to origins, and none was given";
+        if (policy->method_count &&
+            !any_text(view, view->methods, policy->method_count, tk_str_equal, ask->method))
+                return ask->method.len ? "the method is not allowed for this key"
+                                       : "the key is limited to methods, and none was given";
+        return policy->path_count ? why_path_refused(view, ask->path) : NULL;
 }
 
 bool tk_check_restrictions(struct tk_request *request)
 {
-        const struct tk_policy_view *view = &request->key.view;
-        const struct tk_format_policy *policy = view->policy;
-        const struct tk_ask *ask = request->ask;
-
-        if (!address_allowed(view, &ask->ip))
-                return restricted(request, "the client address is not allowed for this key");
-        if (policy->origin_count &&
-            !any_text(view, view->origins, policy->origin_count, origin_matches, ask->origin))
-                return restricted(request, "the origin is not allowed for this key");
-        if (policy->method_count &&
-            !any_text(view, view->methods, policy->method_count, tk_str_equal, ask->method))
-                return restricted(request, "the method is not allowed for this key");
-        if (policy->path_count && !path_allowed(view, ask->path))
-                return restricted(request, "the path is not allowed for this key");
-        return true;
+        const char *reason = why_restricted(&request->key.view, request->ask);
+        if (reason)
+                request->answer->reason = reason;
+        return !reason;
 }
 
 /* ---- scopes ---- */

@@ -136,6 +136,23 @@ def test_restrictions(anonymous, admin, weather, consumer):
         assert code(anonymous, weather, key, **more) == expected, more
 
 
+@pytest.mark.parametrize("restrictions, told, detail", [
+    ({"cidrs": ["203.0.113.0/24"]}, {}, "the key is limited to client addresses, and none was given"),
+    ({"cidrs": ["203.0.113.0/24"]}, {"ip": "192.0.2.1"}, "the client address is not allowed for this key"),
+    ({"origins": ["https://a.example"]}, {}, "the key is limited to origins, and none was given"),
+    ({"methods": ["GET"]}, {"path": "/v1"}, "the key is limited to methods, and none was given"),
+    ({"paths": ["/v1/**"]}, {"method": "GET"}, "the key is limited to paths, and none was given"),
+    ({"paths": ["/v1/**"]}, {"path": "/v1/a?b=c"}, "the key is limited to paths, and this one has a query: give it without"),
+    ({"paths": ["/v1/**"]}, {"path": "/v1//a"},
+     "the key is limited to paths, and this one is ambiguous: a server may read it as another"),
+    ({"paths": ["/v1/**"]}, {"path": "/v2"}, "the path is not allowed for this key")])
+def test_a_restriction_says_what_it_was_not_told(anonymous, admin, weather, consumer, restrictions, told, detail):
+    """A gateway that told no address was answered that the address is not allowed."""
+    key = admin.issue(api=weather, consumer=consumer, restrictions=restrictions)["key"]
+    answer = ask(anonymous, weather, key, **told)[1]
+    assert (answer["code"], answer["detail"]) == ("restricted", detail)
+
+
 def test_scopes(anonymous, admin, weather, consumer):
     admin.done(admin.post(f"/v1/apis/{weather}/scopes", {"name": "forecast:write"}))
     key = admin.issue(api=weather, consumer=consumer, scopes=["forecast:*", "alerts:read"])["key"]

@@ -304,6 +304,9 @@ static void test_addresses(void **state)
         test_key_publish(test, &key);
         struct tk_ask ask = test_ask(test, &key);
 
+        assert_reason(test, &ask, TK_CODE_restricted,
+                      "the key is limited to client addresses, and none was given");
+        assert_true(tk_ip_parse(TK_STR("192.0.3.7"), &ask.ip));
         assert_reason(test, &ask, TK_CODE_restricted, "the client address is not allowed for this key");
         static const struct {
                 const char *ip;
@@ -331,6 +334,8 @@ static void test_origins(void **state)
         test_key_publish(test, &key);
         struct tk_ask ask = test_ask(test, &key);
 
+        assert_reason(test, &ask, TK_CODE_restricted, "the key is limited to origins, and none was given");
+        ask.origin = TK_STR("https://example.net");
         assert_reason(test, &ask, TK_CODE_restricted, "the origin is not allowed for this key");
         static const struct {
                 const char *origin;
@@ -373,27 +378,36 @@ static void test_methods_and_paths(void **state)
         test_key_publish(test, &key);
         struct tk_ask ask = test_ask(test, &key);
 
-        assert_reason(test, &ask, TK_CODE_restricted, "the method is not allowed for this key");
+        assert_reason(test, &ask, TK_CODE_restricted, "the key is limited to methods, and none was given");
         ask.method = TK_STR("POST");
-        assert_code(test_decide(test, &ask), TK_CODE_restricted);
+        assert_reason(test, &ask, TK_CODE_restricted, "the method is not allowed for this key");
         ask.method = TK_STR("GET");
-        assert_reason(test, &ask, TK_CODE_restricted, "the path is not allowed for this key");
+        static const char *const allowed[] = {"/v1/forecast/berlin", "/v1/forecast/b%65rlin",
+                                              "/v1/public/a/b/c"};
+        for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
+                ask.path = tk_str_from(allowed[i]);
+                assert_code(test_decide(test, &ask), TK_CODE_valid);
+        }
+        static const char ambiguous[] =
+                "the key is limited to paths, and this one is ambiguous: a server may "
+                "read it as another";
+        static const char elsewhere[] = "the path is not allowed for this key";
         static const struct {
-                const char *path;
-                enum tk_code code;
-        } cases[] = {
-                {"/v1/forecast/berlin", TK_CODE_valid},
-                {"/v1/forecast/b%65rlin", TK_CODE_valid},
-                {"/v1/forecast", TK_CODE_restricted},
-                {"/v1/forecast/a/b", TK_CODE_restricted},
-                {"/v1/public/a/b/c", TK_CODE_valid},
-                {"/v1/public/../secret", TK_CODE_restricted},
-                {"/v1/public/../public/a", TK_CODE_restricted}, /* ambiguous, though it would lead back */
-                {"/v1//public/a", TK_CODE_restricted},
-                {"v1/public/a", TK_CODE_restricted}};
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-                ask.path = tk_str_from(cases[i].path);
-                assert_code(test_decide(test, &ask), cases[i].code);
+                const char *path, *reason;
+        } refused[] = {
+                {"", "the key is limited to paths, and none was given"},
+                {"/v1/forecast", elsewhere},
+                {"/v1/forecast/a/b", elsewhere},
+                {"/v1/public/../secret", ambiguous},
+                {"/v1/public/../public/a", ambiguous}, /* though it would lead back */
+                {"/v1//public/a", ambiguous},
+                {"/v1/public/a?b", "the key is limited to paths, and this one has a query: give it without"},
+                {"v1/public/a", "the key is limited to paths, and what was given is not a well-formed one"},
+                {"/v1/public/%4",
+                 "the key is limited to paths, and what was given is not a well-formed one"}};
+        for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+                ask.path = tk_str_from(refused[i].path);
+                assert_reason(test, &ask, TK_CODE_restricted, refused[i].reason);
         }
 }
 

@@ -83,7 +83,7 @@ static void test_every_check_is_explained(void **state)
         assert_check(&explanation, TK_CODE_wrong_environment, TK_CHECK_PASSED,
                      "the key is of weather production, the request of weather production");
         assert_check(&explanation, TK_CODE_restricted, TK_CHECK_FAILED,
-                     "the method is not allowed for this key");
+                     "the key is limited to methods, and none was given");
         assert_check(&explanation, TK_CODE_insufficient_scope, TK_CHECK_FAILED,
                      "lacks a:b, c:d; granted alerts:read");
         assert_check(&explanation, TK_CODE_unavailable, TK_CHECK_PASSED, "the gate's files are current");
