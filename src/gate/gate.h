@@ -86,8 +86,9 @@ struct tk_answer {
         struct tk_str scopes;                     /* granted patterns, space-separated */
         int64_t not_before_s, expires_s;          /* 0: unbounded */
         uint64_t retry_after_ns; /* refused by a limit: until it may pass; TK_NEVER if it never can */
-        const char *reason;      /* a phrase beyond the code's text, or NULL; static storage */
-        uint32_t limit_count;    /* filled when the limits were looked at */
+        uint32_t refused_by;  /* its place in limits and 1; of several the one to wait longest for; 0: none */
+        const char *reason;   /* a phrase beyond the code's text, or NULL; static storage */
+        uint32_t limit_count; /* filled when the limits were looked at */
         struct tk_answer_limit limits[TK_GATE_LIMITS_MAX];
 };
 

@@ -93,14 +93,17 @@ static bool gather(struct tk_request *request, const struct tk_request_party *pa
         return true;
 }
 
-static void note_refusal(struct tk_request *request, const struct tk_request_limit *it, uint64_t wait_ns)
+static void note_refusal(struct tk_request *request, uint32_t index, uint64_t wait_ns)
 {
-        if (it->limit->kind == TK_LIMIT_RATE)
+        struct tk_answer *answer = request->answer;
+        if (request->limits[index].limit->kind == TK_LIMIT_RATE)
                 request->rate_refused = true;
         else
                 request->window_refused = true;
-        if (wait_ns > request->answer->retry_after_ns)
-                request->answer->retry_after_ns = wait_ns;
+        if (answer->refused_by && wait_ns <= answer->retry_after_ns)
+                return;
+        answer->retry_after_ns = wait_ns;
+        answer->refused_by = index + 1;
 }
 
 /* Gather and look at every limit, once a request. */
@@ -123,7 +126,7 @@ static bool look(struct tk_request *request)
                 struct tk_answer_limit *said = &request->answer->limits[i];
                 describe(&request->limits[i], request->now_ns, said);
                 if (!peek(&request->limits[i], request->now_ns, request->ask->cost, &said->state))
-                        note_refusal(request, &request->limits[i], said->state.wait_ns);
+                        note_refusal(request, i, said->state.wait_ns);
         }
         request->answer->limit_count = request->limit_count;
         return true;
@@ -158,7 +161,7 @@ static bool charge_kind(struct tk_request *request, enum tk_limit_kind kind)
                 if (request->limits[i].limit->kind != kind ||
                     charge(&request->limits[i], request->now_ns, request->ask->cost, state))
                         continue;
-                note_refusal(request, &request->limits[i], state->wait_ns);
+                note_refusal(request, i, state->wait_ns);
                 refund(request, kind, i);
                 return false;
         }

@@ -28,6 +28,68 @@ static bool can_wait(const struct tk_answer *answer)
         return refused_by_limit(answer->code) && answer->retry_after_ns != TK_NEVER;
 }
 
+/* ---- texts ---- */
+
+/* A text that grows in a buffer of the caller's. */
+struct growing {
+        char *bytes;
+        size_t len, room;
+};
+
+static void append(struct growing *text, struct tk_str more)
+{
+        if (more.len > text->room - text->len)
+                return;
+        memcpy(text->bytes + text->len, more.ptr, more.len);
+        text->len += more.len;
+}
+
+static void append_number(struct growing *text, struct tk_str before, uint64_t value)
+{
+        char digits[24];
+        size_t at = sizeof(digits);
+        if (value > FIELD_INTEGER_MAX)
+                value = FIELD_INTEGER_MAX;
+        do {
+                digits[--at] = (char)('0' + value % 10);
+                value /= 10;
+        } while (value > 0);
+        append(text, before);
+        append(text, (struct tk_str){digits + at, sizeof(digits) - at});
+}
+
+/* The limit that refused; NULL when none did. */
+static const struct tk_answer_limit *refusing(const struct tk_answer *answer)
+{
+        return refused_by_limit(answer->code) && answer->refused_by ? &answer->limits[answer->refused_by - 1]
+                                                                    : NULL;
+}
+
+/* `The rate limit "requests" of the key`, within a sentence. */
+static void append_limit(struct growing *text, struct tk_str article, const struct tk_answer_limit *limit)
+{
+        append(text, article);
+        append(text, limit->kind == TK_LIMIT_RATE ? TK_STR(" rate limit \"") : TK_STR(" quota \""));
+        append(text, limit->name);
+        append(text,
+               limit->owner == TK_OWNER_KEY ? TK_STR("\" of the key") : TK_STR("\" of the subscription"));
+}
+
+/* What waits for ever, and would be whole again one day, costs more than the limit has when it is whole. */
+static void append_refusal(struct growing *text, const struct tk_answer_limit *limit)
+{
+        bool rate = limit->kind == TK_LIMIT_RATE;
+        if (limit->state.wait_ns == TK_NEVER && limit->state.reset_ns != TK_NEVER) {
+                append_limit(text, TK_STR("The cost is more than the"), limit);
+                append_number(text, TK_STR(" ever admits at once, which is "),
+                              rate ? limit->burst : limit->limit);
+                append(text, TK_STR("."));
+                return;
+        }
+        append_limit(text, TK_STR("The"), limit);
+        append(text, rate ? TK_STR(" is exceeded.") : TK_STR(" is used up for its period."));
+}
+
 /* ---- JSON ---- */
 
 /* As the definition of the limit says it. */
@@ -72,6 +134,31 @@ void tk_answer_write_limits(struct tk_json_writer *writer, const struct tk_answe
         for (uint32_t i = 0; i < count; i++)
                 write_limit(writer, &limits[i]);
         tk_json_close(writer, ']');
+}
+
+/* Longest: `The cost is more than the rate limit "` + 32 + `" of the subscription ever admits at once, which is ` + 15 + `.` */
+#define REFUSAL_BYTES 160
+
+static void write_detail(struct tk_json_writer *writer, const struct tk_answer *answer)
+{
+        const struct tk_answer_limit *limit = refusing(answer);
+        TK_JSON_NAME(writer, "detail");
+        if (limit) {
+                char bytes[REFUSAL_BYTES];
+                struct growing text = {.bytes = bytes, .room = sizeof(bytes)};
+                append_refusal(&text, limit);
+                tk_json_text(writer, (struct tk_str){bytes, text.len});
+                return;
+        }
+        const char *detail = answer->reason ? answer->reason : tk_code_text(answer->code);
+        tk_json_text(writer, tk_str_from(detail));
+}
+
+static void write_refused_by(struct tk_json_writer *writer, const struct tk_answer *answer)
+{
+        const struct tk_answer_limit *limit = refusing(answer);
+        TK_JSON_NAME(writer, "refused_by");
+        tk_json_text(writer, limit ? limit->name : TK_STR_NONE);
 }
 
 static void write_scopes(struct tk_json_writer *writer, struct tk_str scopes)
@@ -131,7 +218,6 @@ static void write_nobody(struct tk_json_writer *writer)
 
 void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer)
 {
-        const char *detail = answer->reason ? answer->reason : tk_code_text(answer->code);
         tk_json_open(writer, '{');
         TK_JSON_NAME(writer, "code");
         tk_json_plain(writer, tk_str_from(tk_code_name(answer->code)));
@@ -139,14 +225,14 @@ void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answ
         tk_json_bool(writer, answer->code == TK_CODE_valid);
         TK_JSON_NAME(writer, "status");
         tk_json_u64(writer, (uint64_t)tk_code_http_status(answer->code));
-        TK_JSON_NAME(writer, "detail");
-        tk_json_text(writer, tk_str_from(detail));
+        write_detail(writer, answer);
         if (answer->identified)
                 write_owner(writer, answer);
         else
                 write_nobody(writer);
         TK_JSON_NAME(writer, "limits");
         tk_answer_write_limits(writer, answer->limits, answer->limit_count);
+        write_refused_by(writer, answer);
         TK_JSON_NAME(writer, "retry_after_s");
         if (can_wait(answer))
                 tk_json_u64(writer, tk_answer_seconds(answer->retry_after_ns));
@@ -157,34 +243,6 @@ void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answ
 
 /* ---- headers ---- */
 
-/* A list of structured fields that grows in a buffer of the caller's. */
-struct list {
-        char *text;
-        size_t len, room;
-};
-
-static void append(struct list *list, struct tk_str bytes)
-{
-        if (bytes.len > list->room - list->len)
-                return;
-        memcpy(list->text + list->len, bytes.ptr, bytes.len);
-        list->len += bytes.len;
-}
-
-static void append_number(struct list *list, struct tk_str parameter, uint64_t value)
-{
-        char digits[24];
-        size_t at = sizeof(digits);
-        if (value > FIELD_INTEGER_MAX)
-                value = FIELD_INTEGER_MAX;
-        do {
-                digits[--at] = (char)('0' + value % 10);
-                value /= 10;
-        } while (value > 0);
-        append(list, parameter);
-        append(list, (struct tk_str){digits + at, sizeof(digits) - at});
-}
-
 /* A key's limit and a subscription's may have one name; in a header each needs its own. */
 static bool shadowed(const struct tk_answer *answer, uint32_t index)
 {
@@ -194,7 +252,7 @@ static bool shadowed(const struct tk_answer *answer, uint32_t index)
         return false;
 }
 
-static void append_name(struct list *list, const struct tk_answer *answer, uint32_t index)
+static void append_name(struct growing *list, const struct tk_answer *answer, uint32_t index)
 {
         const struct tk_answer_limit *limit = &answer->limits[index];
         if (index > 0)
@@ -211,10 +269,10 @@ static void append_name(struct list *list, const struct tk_answer *answer, uint3
 _Static_assert(TK_REPLY_LIMITS_BYTES >= 2 * (TK_GATE_LIMITS_MAX * ITEM_BYTES + 1),
                "both headers and their NULs");
 
-static char *end_list(struct list *list)
+static char *end_list(struct growing *list)
 {
-        list->text[list->len] = '\0'; /* room was kept for it */
-        return list->text;
+        list->bytes[list->len] = '\0'; /* room was kept for it */
+        return list->bytes;
 }
 
 void tk_answer_headers(struct tk_request *request, const struct tk_answer *answer)
@@ -225,7 +283,8 @@ void tk_answer_headers(struct tk_request *request, const struct tk_answer *answe
                 return;
         const size_t room = TK_REPLY_LIMITS_BYTES / 2 - 1;
         char *text = request->reply.limits;
-        struct list policy = {.text = text, .room = room}, left = {.text = text + room + 1, .room = room};
+        struct growing policy = {.bytes = text, .room = room},
+                       left = {.bytes = text + room + 1, .room = room};
         for (uint32_t i = 0; i < answer->limit_count; i++) {
                 const struct tk_answer_limit *limit = &answer->limits[i];
                 append_name(&policy, answer, i);

@@ -80,6 +80,7 @@ void tk_verify_keys_differ(struct tk_answer *ret_answer)
         ret_answer->reason = "Two different keys were presented.";
         ret_answer->limit_count = 0;
         ret_answer->retry_after_ns = 0;
+        ret_answer->refused_by = 0;
 }
 
 enum tk_err tk_http_verify(struct tk_request *request)

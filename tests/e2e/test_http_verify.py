@@ -262,6 +262,7 @@ def test_over_a_rate(anonymous, admin, weather, consumer):
     assert [code(anonymous, weather, key) for _ in range(2)] == ["valid"] * 2
     reply, answer = ask(anonymous, weather, key)
     assert answer["code"] == "rate_limited" and answer["limits"][0]["remaining"] == 0
+    assert (answer["refused_by"], answer["detail"]) == ("requests", 'The rate limit "requests" of the key is exceeded.')
     assert 25 <= answer["retry_after_s"] <= 30 and reply.headers["Retry-After"] == str(answer["retry_after_s"])
     check_headers(reply, answer)
 
@@ -272,6 +273,8 @@ def test_more_than_the_burst_can_never_pass(anonymous, admin, weather, consumer)
     assert (answer["code"], answer["retry_after_s"]) == ("rate_limited", None)
     assert reply.headers.get("Retry-After") is None
     assert answer["limits"][0]["remaining"] == 10, "and nothing was charged"
+    assert answer["refused_by"] == "requests"
+    assert answer["detail"] == 'The cost is more than the rate limit "requests" of the key ever admits at once, which is 10.'
     assert code(anonymous, weather, key, cost=10) == "valid"
 
 
@@ -279,9 +282,26 @@ def test_over_a_quota(anonymous, admin, weather, consumer):
     key = admin.issue(api=weather, consumer=consumer, limits=[{"kind": "window", "limit": 3, "per": "day"}])["key"]
     assert [code(anonymous, weather, key) for _ in range(3)] == ["valid"] * 3
     reply, answer = ask(anonymous, weather, key)
-    assert answer["code"] == "quota_exceeded"
+    assert (answer["code"], answer["refused_by"]) == ("quota_exceeded", "quota")
+    assert answer["detail"] == 'The quota "quota" of the key is used up for its period.'
+    never = ask(anonymous, weather, key, cost=4)[1]
+    assert (never["code"], never["refused_by"], never["retry_after_s"]) == ("quota_exceeded", "quota", None)
+    assert never["detail"] == 'The cost is more than the quota "quota" of the key ever admits at once, which is 3.'
     midnight = 86400 - int(time.time()) % 86400
     assert abs(answer["retry_after_s"] - midnight) <= 2 and reply.headers["Retry-After"] == str(answer["retry_after_s"])
+
+
+def test_of_several_limits_the_one_to_wait_for_longest_is_told(anonymous, admin, weather, consumer):
+    """Whichever of the limits of key and subscription it is; where nothing refused, none is named."""
+    admin.done(admin.post(f"/v1/apis/{weather}/plans", {"name": "p", "limits": [
+        {"kind": "window", "name": "monthly", "limit": 2, "per": "month"}, {"name": "fast", "limit": 100, "per": "1m"}]}))
+    admin.done(admin.post("/v1/subscriptions", {"consumer": consumer, "api": weather, "plan": "p"}))
+    key = admin.issue(api=weather, consumer=consumer, limits=[{"limit": 1, "per": "1s", "burst": 2}])["key"]
+    assert ask(anonymous, weather, key, cost=2)[1]["refused_by"] is None
+    answer = ask(anonymous, weather, key, cost=2)[1]
+    assert (answer["code"], answer["refused_by"]) == ("rate_limited", "monthly")
+    assert answer["detail"] == 'The quota "monthly" of the subscription is used up for its period.'
+    assert ask(anonymous, weather, key, scope="alerts:read")[1]["refused_by"] is None
 
 
 def test_cost(anonymous, admin, weather, consumer):

@@ -228,6 +228,7 @@ static void assert_same_answer(const struct tk_answer *a, const struct tk_answer
         assert_int_equal(a->identified, b->identified);
         assert_ptr_equal(a->reason, b->reason);
         assert_int_equal(a->retry_after_ns, b->retry_after_ns);
+        assert_int_equal(a->refused_by, b->refused_by);
         assert_int_equal(a->limit_count, b->limit_count);
         for (uint32_t i = 0; i < a->limit_count; i++) {
                 assert_int_equal(a->limits[i].state.admitted, b->limits[i].state.admitted);

@@ -222,6 +222,7 @@ static void test_a_race_that_is_lost_is_refunded(void **state)
         assert_false(tk_request_charge(&request));
         assert_true(request.rate_refused);
         assert_int_equal(answer.retry_after_ns, 200 * TK_NS_PER_S);
+        assert_int_equal(answer.refused_by, 4);
         static const uint64_t remaining[] = {95, 94, 95, 0, 95};
         ask.cost = 0;
         answer = test_answer(test, &ask);
@@ -258,10 +259,17 @@ static void test_the_longest_wait_of_all_that_refuse_is_told(void **state)
         struct tk_answer answer = test_answer(test, &ask);
         assert_code(answer.code, TK_CODE_rate_limited); /* it comes first, though the window waits longer */
         assert_int_equal(answer.retry_after_ns, 3600 * TK_NS_PER_S);
+        assert_int_equal(answer.refused_by, 3);
+        ask.cost = 2; /* none of them ever admits it: the first is told */
+        answer = test_answer(test, &ask);
+        assert_true(answer.retry_after_ns == TK_NEVER);
+        assert_int_equal(answer.refused_by, 1);
+        ask.cost = 1;
         ask.now_ns += 10 * TK_NS_PER_S;
         answer = test_answer(test, &ask);
         assert_true(answer.limits[1].state.admitted);
         assert_false(answer.limits[0].state.admitted);
+        assert_int_equal(answer.refused_by, 3);
         ask.now_ns += 90 * TK_NS_PER_S;
         assert_code(test_decide(test, &ask), TK_CODE_quota_exceeded);
 }
