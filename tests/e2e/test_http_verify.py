@@ -1,10 +1,13 @@
 """Decisions over HTTP: every code, what the answer says, the RateLimit headers, explain; and that refusals charge
 nothing."""
 
+import json
 import re
 import time
 
 import pytest
+
+import openapi_check
 
 ORDER = ["missing_key", "malformed", "unknown", "revoked", "suspended", "not_yet_valid", "expired", "wrong_environment",
          "restricted", "insufficient_scope", "rate_limited", "quota_exceeded", "credits_exhausted", "unavailable", "valid"]
@@ -22,6 +25,10 @@ def ask(client, api, key=None, **more):
 
 def code(client, api, key=None, **more):
     return ask(client, api, key, **more)[1]["code"]
+
+
+def example(name):
+    return openapi_check.document()["components"]["examples"][name]["value"]
 
 
 def swapped(key, at):
@@ -52,6 +59,8 @@ def test_unknown(anonymous, server, admin, weather, tmp_path):
     server.keys.add(foreign)
     _, answer = ask(anonymous, weather, foreign)
     assert answer["code"] == "unknown" and answer["key_id"] is None
+    explained = anonymous.done(anonymous.post("/v1/explain", {"api": weather, "key": foreign}))
+    assert explained == example("ExplanationUnknown")
 
 
 def test_the_life_of_a_key(anonymous, admin, weather, consumer):
@@ -363,6 +372,17 @@ def test_explain_shows_all_that_is_wrong(anonymous, admin, weather, consumer):
     failed = {name for name, result in checks.items() if result == "failed"}
     assert failed == {"suspended", "expired", "wrong_environment", "restricted", "insufficient_scope", "quota_exceeded"}
     assert checks["missing_key"] == checks["malformed"] == checks["unknown"] == checks["revoked"] == "passed"
+
+
+def test_the_document_shows_what_explain_answers(anonymous, admin, weather, consumer):
+    """Its examples had texts that the program never says, and ended after four checks."""
+    made = admin.issue(api=weather, consumer=consumer, scopes=["forecast:read"], limits=[{"limit": 100, "per": "1m"}])
+    reply = anonymous.post("/v1/explain", {"api": weather, "key": made["key"], "scope": "alerts:read"})
+    anonymous.done(reply)
+    said = reply.text.replace(f"it is key {made['id'].removeprefix('key_')}", "it is key 17").replace(weather, "weather")
+    for real, shown in ((made["id"], "key_17"), (made["consumer"]["id"], "con_3"), (consumer, "acme")):
+        said = said.replace(f'"{real}"', f'"{shown}"')
+    assert json.loads(said) == example("ExplanationScope")
 
 
 def test_explain_charges_and_counts_nothing(anonymous, admin, weather, consumer):
