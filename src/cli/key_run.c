@@ -12,8 +12,29 @@
 #include "cli/table.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* ---- issue ---- */
+
+/* So that a slip in --api, which makes another API, is noticed. False when out of memory. */
+static bool print_made(struct tk_arena *arena, const json_t *made)
+{
+        static const struct tk_cli_column kind = {"", "kind", TK_CLI_AS_TEXT, 0};
+        static const struct tk_cli_column name = {"", "name", TK_CLI_AS_TEXT, 0};
+        for (size_t i = 0; i < json_array_size(made); i++) {
+                const json_t *element = json_array_get(made, i);
+                struct tk_cli_cell kind_cell, name_cell;
+                if (!tk_cli_cell_make(arena, &kind, element, true, &kind_cell) ||
+                    !tk_cli_cell_make(arena, &name, element, true, &name_cell))
+                        return false;
+                bool api = strcmp(kind_cell.text, "api") == 0;
+                fprintf(stderr, "%s%s %s", i == 0 ? "  made     " : ", ", api ? "API" : kind_cell.text,
+                        name_cell.text);
+        }
+        if (json_array_size(made) > 0)
+                fputc('\n', stderr);
+        return true;
+}
 
 /* Enough to see that it is what was wanted; `key show` has the rest. */
 static bool describe(struct tk_arena *arena, const json_t *key)
@@ -33,7 +54,7 @@ static bool describe(struct tk_arena *arena, const json_t *key)
                         return false;
                 fprintf(stderr, "  %-7s  %s\n", shown[i].title, cell.text);
         }
-        return true;
+        return print_made(arena, json_object_get(key, "made"));
 }
 
 static int print_issued(const struct tk_cli_run *run, const json_t *reply)

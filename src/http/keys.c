@@ -47,6 +47,22 @@ static enum tk_err reply_with(struct tk_request *request, enum tk_err err, const
         return err == TK_OK ? tk_reply_object(request, tk_view_key(key), key->version) : err;
 }
 
+/* The key's record, and what was made for it. */
+static json_t *view_issued(const struct tk_key_issued *issued)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; list && i < issued->made_count; i++) {
+                const struct tk_made *made = &issued->made[i];
+                json_array_append_new(list, json_pack("{s:s, s:s%}", "kind", made->kind, "name",
+                                                      made->name.ptr, made->name.len));
+        }
+        json_t *object = tk_view_key(issued->key);
+        if (json_object_set_new(object, "made", list) == 0)
+                return object;
+        json_decref(object);
+        return NULL;
+}
+
 enum tk_err tk_http_key_issue(struct tk_request *request)
 {
         struct tk_input_key input = {0};
@@ -59,7 +75,7 @@ enum tk_err tk_http_key_issue(struct tk_request *request)
                 return err;
         char id[32];
         tk_id_format(TK_ID_KEY, issued.key->id, id);
-        err = tk_reply_issued(request, tk_view_key(issued.key), issued.key->version,
+        err = tk_reply_issued(request, view_issued(&issued), issued.key->version,
                               tk_secret_view(&issued.plaintext), "/v1/keys/%s", id);
         tk_secret_wipe(&issued.plaintext);
         if (err == TK_OK && issued.replayed)

@@ -17,7 +17,16 @@ struct issue_job {
         struct tk_api api;
         struct tk_environment environment;
         struct tk_consumer consumer;
+        struct tk_made *made;
+        size_t made_count;
+        bool api_made;
 };
+
+/* Remember for the reply what was made; there is room for all that one key can need. */
+static void note(struct issue_job *job, const char *kind, struct tk_str name)
+{
+        job->made[job->made_count++] = (struct tk_made){.kind = kind, .name = name};
+}
 
 static struct tk_str or_default(struct tk_str given, struct tk_str otherwise)
 {
@@ -37,7 +46,11 @@ static enum tk_err find_or_make_api(struct issue_job *job, struct tk_txn *txn)
         err = tk_refuse_making(&job->op, TK_STR("apis:write"), "/api", "API", name);
         if (err != TK_OK)
                 return err;
-        return tk_api_make(&job->op, txn, &(struct tk_input_api){.name = name}, &job->api);
+        err = tk_api_make(&job->op, txn, &(struct tk_input_api){.name = name}, &job->api);
+        job->api_made = err == TK_OK;
+        if (job->api_made)
+                note(job, "api", name);
+        return err;
 }
 
 static enum tk_err find_or_make_environment(struct issue_job *job, struct tk_txn *txn)
@@ -46,13 +59,18 @@ static enum tk_err find_or_make_environment(struct issue_job *job, struct tk_txn
         if (!job->input->create_missing || tk_str_equal(job->api.name, TK_STR(TK_ADMIN_API)))
                 return tk_find_environment(&job->op, txn, &job->api, name, "/environment", &job->environment);
         enum tk_err err = tk_environment_find(txn, job->api.id, name, job->op.arena, &job->environment);
+        if (err == TK_OK && job->api_made)
+                note(job, "environment", name); /* one of those that every new API has */
         if (err != TK_NOT_FOUND)
                 return err;
         err = tk_refuse_making(&job->op, TK_STR("apis:write"), "/environment", "environment", name);
         if (err != TK_OK)
                 return err;
         struct tk_input_environment wanted = {.name = name};
-        return tk_environment_make(&job->op, txn, &job->api, &wanted, &job->environment);
+        err = tk_environment_make(&job->op, txn, &job->api, &wanted, &job->environment);
+        if (err == TK_OK)
+                note(job, "environment", name);
+        return err;
 }
 
 static enum tk_err find_or_make_consumer(struct issue_job *job, struct tk_txn *txn)
@@ -66,7 +84,35 @@ static enum tk_err find_or_make_consumer(struct issue_job *job, struct tk_txn *t
         if (err != TK_OK)
                 return err;
         struct tk_input_consumer wanted = {.name = name};
-        return tk_consumer_make(&job->op, txn, &wanted, &job->consumer);
+        err = tk_consumer_make(&job->op, txn, &wanted, &job->consumer);
+        if (err == TK_OK)
+                note(job, "consumer", name);
+        return err;
+}
+
+static enum tk_err make_open_plan(struct issue_job *job, struct tk_txn *txn, struct tk_plan *ret_plan)
+{
+        struct tk_input_plan wanted = {.name = TK_STR("open")};
+        enum tk_err err = tk_plan_make(&job->op, txn, &job->api, &wanted, ret_plan);
+        if (err == TK_OK)
+                note(job, "plan", wanted.name);
+        return err;
+}
+
+static enum tk_err make_subscription(struct issue_job *job, struct tk_txn *txn, const struct tk_plan *plan)
+{
+        struct tk_subscription subscription;
+        enum tk_err err = tk_subscription_make(&job->op, txn, &job->consumer, &job->environment, plan,
+                                               job->op.now_s, &subscription);
+        if (err != TK_OK)
+                return err;
+        char id[32];
+        tk_id_format(TK_ID_SUBSCRIPTION, subscription.id, id);
+        struct tk_str name = tk_arena_copy(job->op.arena, tk_str_from(id));
+        if (!name.ptr)
+                return TK_NOMEM;
+        note(job, "subscription", name);
+        return TK_OK;
 }
 
 /*
@@ -87,12 +133,8 @@ static enum tk_err ensure_subscription(struct issue_job *job, struct tk_txn *txn
         if (err == TK_NOT_FOUND && !tk_caller_holds(job->op.caller, TK_STR("plans:write")))
                 return TK_OK;
         if (err == TK_NOT_FOUND)
-                err = tk_plan_make(&job->op, txn, &job->api, &(struct tk_input_plan){.name = TK_STR("open")},
-                                   &plan);
-        if (err != TK_OK)
-                return err;
-        return tk_subscription_make(&job->op, txn, &job->consumer, &job->environment, &plan, job->op.now_s,
-                                    &subscription);
+                err = make_open_plan(job, txn, &plan);
+        return err == TK_OK ? make_subscription(job, txn, &plan) : err;
 }
 
 static enum tk_err make_scope(struct issue_job *job, struct tk_txn *txn, struct tk_str name)
@@ -101,7 +143,10 @@ static enum tk_err make_scope(struct issue_job *job, struct tk_txn *txn, struct 
         enum tk_err err = tk_refuse_making(&job->op, TK_STR("apis:write"), "/scopes", "scope", name);
         if (err != TK_OK)
                 return err;
-        return tk_scope_make(&job->op, txn, &job->api, &(struct tk_input_scope){.name = name}, &scope);
+        err = tk_scope_make(&job->op, txn, &job->api, &(struct tk_input_scope){.name = name}, &scope);
+        if (err == TK_OK)
+                note(job, "scope", name);
+        return err;
 }
 
 static enum tk_err ensure_scopes(struct issue_job *job, struct tk_txn *txn)
@@ -221,12 +266,13 @@ static enum tk_err issue(struct tk_txn *txn, void *context)
 {
         struct issue_job *job = context;
         tk_secret_wipe(&job->plaintext); /* of a run that was undone */
-        job->replayed = false;
-        uint64_t made;
-        enum tk_err err = tk_op_replay(&job->op, txn, TK_OBJECT_KEY, &made);
+        job->replayed = job->api_made = false;
+        job->made_count = 0;
+        uint64_t earlier;
+        enum tk_err err = tk_op_replay(&job->op, txn, TK_OBJECT_KEY, &earlier);
         if (err == TK_OK) {
                 job->replayed = true;
-                return tk_key_get(txn, made, job->op.arena, job->key);
+                return tk_key_get(txn, earlier, job->op.arena, job->key);
         }
         if (err != TK_NOT_FOUND)
                 return err;
@@ -246,14 +292,18 @@ enum tk_err tk_service_key_issue(struct tk_service *service, const struct tk_cal
 {
         struct issue_job job = {.op = tk_op_begin(service, caller, arena, fault), .input = input};
         job.key = tk_arena_alloc(arena, sizeof(*job.key));
-        if (!job.key)
+        job.made = tk_arena_alloc(arena, TK_MADE_MAX * sizeof(*job.made));
+        if (!job.key || !job.made)
                 return tk_fault_from_err(fault, TK_NOMEM);
         enum tk_err err = check_input(&job);
         if (err == TK_OK)
                 err = tk_op_write(&job.op, TK_LANE_NORMAL, issue, &job);
         if (err == TK_OK)
-                *ret_issued = (struct tk_key_issued){
-                        .key = job.key, .plaintext = job.plaintext, .replayed = job.replayed};
+                *ret_issued = (struct tk_key_issued){.key = job.key,
+                                                     .made = job.made,
+                                                     .made_count = job.made_count,
+                                                     .plaintext = job.plaintext,
+                                                     .replayed = job.replayed};
         tk_secret_wipe(&job.plaintext);
         return err;
 }

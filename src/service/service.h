@@ -258,8 +258,17 @@ struct tk_input_key {
         bool create_missing;
 };
 
+/* What `create_missing` had to make for a key: its name, or the id of a subscription. */
+struct tk_made {
+        const char *kind; /* "api", "environment", "consumer", "plan", "subscription", "scope" */
+        struct tk_str name;
+};
+#define TK_MADE_MAX (5 + TK_KEY_SCOPES_MAX) /* one of each, but scopes */
+
 struct tk_key_issued {
-        struct tk_key *key; /* in the arena */
+        struct tk_key *key;   /* in the arena */
+        struct tk_made *made; /* in the arena, in the order in which they were made; none when replayed */
+        size_t made_count;
         struct tk_secret
                 plaintext; /* the only copy; the caller shows it once and wipes it. Empty when replayed. */
         bool replayed;     /* the Idempotency-Key had made it before */

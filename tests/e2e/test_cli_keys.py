@@ -35,6 +35,10 @@ def test_one_command_is_enough(tmp_path):
         assert cli.PLAINTEXT.fullmatch(result.out.removesuffix("\n"))
         assert re.search(r"limits +requests 100/min", result.err)
         assert "keep it now" in result.err
+        assert re.search(r"^  made     API weather, environment production, consumer default, plan open, subscription sub_\d+$",
+                         result.err, re.MULTILINE), result.err
+        again = home.good("key", "issue", "--api", "weather")
+        assert "made" not in again.err, "nothing was"
         assert not cli.PLAINTEXT.search(result.err)
         assert home.good("verify", "--api", "weather", stdin=result.out).out.startswith("valid")
         assert home.good("subscription", "list", "--json").json["items"][0]["plan"] == "open"

@@ -17,7 +17,7 @@ def created(client, path, body):
     assert reply.status == 201
     location = reply.headers["Location"]
     read = client.get(location)
-    assert read.json == {name: value for name, value in made.items() if name != "key"}
+    assert read.json == {name: value for name, value in made.items() if name not in ("key", "made")}
     assert etag(reply) == etag(read) == made["version"] == 1
     return location, made
 
@@ -144,6 +144,7 @@ def test_key(admin, weather, consumer):
     reply = admin.post("/v1/keys", body)
     made = admin.done(reply)
     plaintext = made.pop("key")
+    assert made.pop("made") == []
     assert reply.headers["Cache-Control"] == "no-store"
     assert plaintext.startswith(made["hint"]) and len(made["hint"]) < len(plaintext) - 30
     assert made["restrictions"]["methods"] == ["GET"] and made["scopes"] == ["alerts:*", "forecast:read"]
@@ -192,13 +193,20 @@ def test_issue_creates_what_is_missing(admin, unique):
     made = admin.issue(api=api, consumer=who, environment="staging", scopes=["orders:read", "stock:*"],
                        create_missing=True)
     assert made["key"].startswith("tk_staging_")
+    assert [(each["kind"], each["name"]) for each in made["made"]] == [
+        ("api", api), ("environment", "staging"), ("consumer", who), ("plan", "open"),
+        ("subscription", listed(admin, f"/v1/subscriptions?consumer={who}", plan="open")["id"]), ("scope", "orders:read")]
     assert admin.get(f"/v1/apis/{api}").status == 200
     assert listed(admin, f"/v1/apis/{api}/scopes", name="orders:read")
     assert listed(admin, f"/v1/apis/{api}/plans", name="open")["limits"] == []
     assert listed(admin, f"/v1/subscriptions?consumer={who}", plan="open")["environment"] == "staging"
     second = admin.issue(api=api, consumer=who, environment="staging", create_missing=True)
-    assert second["consumer"] == made["consumer"]
+    assert second["consumer"] == made["consumer"] and second["made"] == []
     assert listed(admin, f"/v1/subscriptions?consumer={who}", plan="open"), "and only one"
+    third = admin.issue(api=api, consumer=who, environment="test", create_missing=True)
+    assert [each["kind"] for each in third["made"]] == ["subscription"]
+    slip = admin.issue(api=api + "s", consumer=who, create_missing=True)
+    assert [(each["kind"], each["name"]) for each in slip["made"]][:2] == [("api", api + "s"), ("environment", "production")]
 
 
 def test_usage(admin, weather, consumer):
