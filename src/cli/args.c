@@ -6,6 +6,7 @@
 
 #include "cli/report.h"
 #include "cli/suggest.h"
+#include "core/key.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,16 +99,45 @@ static int take_flag(struct tk_cli_run *run, struct tk_cli_given *given, int wor
         return TK_CLI_EXIT_ok;
 }
 
+static int no_argument(const struct tk_cli_run *run, const char *word)
+{
+        char mend[128] = "--help shows what this command takes";
+        if (takes(run->command, TK_CLI_OPTION_api) && !tk_cli_args_has(run, TK_CLI_OPTION_api))
+                snprintf(mend, sizeof(mend), "did you mean --api %s?", word);
+        return tk_cli_fail(TK_CLI_EXIT_usage, NULL, mend, "this command takes no argument; what is \"%s\"?",
+                           word);
+}
+
+/* `3` where `key_3` is meant. Consumers are also known by name, and a name may be a number. */
+static int check_id(const char *wanted, const char *word)
+{
+        static const char *const prefixes[][2] = {{"KEY_ID", "key_"}, {"SUBSCRIPTION", "sub_"}};
+        uint64_t number;
+        for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+                if (strcmp(wanted, prefixes[i][0]) != 0 || !tk_str_to_u64(tk_str_from(word), &number))
+                        continue;
+                char mend[64];
+                snprintf(mend, sizeof(mend), "did you mean %s%llu?", prefixes[i][1],
+                         (unsigned long long)number);
+                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, mend, "\"%s\" is not an id", word);
+        }
+        return TK_CLI_EXIT_ok;
+}
+
 static int take_argument(struct tk_cli_run *run, const char *word)
 {
-        if (!run->command->argument)
-                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, "--help shows what this command takes",
-                                   "this command takes no argument; what is \"%s\"?", word);
+        const char *wanted = run->command->argument;
+        struct tk_key_parts parts;
+        if (!wanted)
+                return no_argument(run, word);
         if (run->argument)
                 return tk_cli_fail(TK_CLI_EXIT_usage, NULL, "ask for one at a time",
-                                   "one %s is enough; what is \"%s\"?", run->command->argument, word);
+                                   "one %s is enough; what is \"%s\"?", wanted, word);
+        if (tk_key_parse(tk_str_from(word), &parts)) /* which need not go into a request as well */
+                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL, "%s is wanted; \"%s\" is a key itself",
+                                   wanted, word);
         run->argument = word;
-        return TK_CLI_EXIT_ok;
+        return check_id(wanted, word);
 }
 
 static int incomplete(const struct tk_cli_run *run, const char *what, const char *value)

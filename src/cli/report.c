@@ -3,26 +3,39 @@
  */
 #include "cli/report.h"
 
+#include "core/key.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#define DETAIL_MAX 8192 /* a path and what is said of it; further text is cut */
+#define LINE_MAX   512
+
+static const char leaked[] =
+        "give a key on standard input or with --key-file; this one is in the shell's history now, and "
+        "others could see it: revoke it unless it is a test's";
+
 static void print_line(const char *label, const char *text)
 {
-        if (text && text[0] != '\0')
-                fprintf(stderr, "  %s: %s\n", label, text);
+        char shown[LINE_MAX];
+        snprintf(shown, sizeof(shown), "%s", text ? text : "");
+        tk_key_hide(shown);
+        if (shown[0] != '\0')
+                fprintf(stderr, "  %s: %s\n", label, shown);
 }
 
 int tk_cli_fail(enum tk_cli_exit exit, const char *field, const char *mend, const char *format, ...)
 {
+        char detail[DETAIL_MAX];
         va_list args;
         va_start(args, format);
-        fputs("tollkeeper: ", stderr);
-        vfprintf(stderr, format, args);
-        fputc('\n', stderr);
+        vsnprintf(detail, sizeof(detail), format, args);
         va_end(args);
+        bool key = tk_key_hide(detail);
+        fprintf(stderr, "tollkeeper: %s\n", detail);
         print_line("field", field);
-        print_line("mend", mend);
+        print_line("mend", key && exit == TK_CLI_EXIT_usage ? leaked : mend);
         return (int)exit;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Failures, for people: on standard error, in one form, with the exit code that belongs to them. Called by all of src/cli.
- * Never prints a key: what is given to it comes from option names, file names and the daemon's problem documents.
+ * Never prints a key: where one was typed in the place of a name, its hint remains, and the mend says how a key is given.
  */
 #ifndef TK_CLI_REPORT_H
 #define TK_CLI_REPORT_H

@@ -38,34 +38,10 @@ static void end_at_whole_character(char *text)
                 text[start] = '\0';
 }
 
-/* This many letters and digits after a `_` may be a key, also one of which the end was cut off. */
-#define MAYBE_KEY_CHARS 24
-
-/* Faults quote what the client sent, and are logged: of a key that was put where a name belongs its hint remains. */
-static void hide_keys(char *text)
-{
-        static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        size_t in = 0, out = 0;
-
-        while (text[in] != '\0') {
-                size_t run = in > 0 && text[in - 1] == '_' ? strspn(text + in, base62) : 0;
-                if (run < MAYBE_KEY_CHARS) {
-                        text[out++] = text[in++];
-                        continue;
-                }
-                for (size_t i = 0; i < TK_KEY_HINT_LOCATOR_CHARS; i++)
-                        text[out++] = text[in + i];
-                for (size_t i = 0; i < 3; i++)
-                        text[out++] = '.';
-                in += run;
-        }
-        text[out] = '\0';
-}
-
 static void copy_cut(char *text, size_t room, const char *from)
 {
         snprintf(text, room, "%s", from == NULL ? "" : from);
-        hide_keys(text);
+        tk_key_hide(text); /* faults quote what the client sent, and are logged */
         end_at_whole_character(text);
 }
 
@@ -81,7 +57,7 @@ enum tk_err tk_fault_set(struct tk_fault *fault, enum tk_fault_code code, const 
                 va_start(args, detail_format);
                 vsnprintf(fault->detail, sizeof fault->detail, detail_format, args);
                 va_end(args);
-                hide_keys(fault->detail);
+                tk_key_hide(fault->detail);
                 end_at_whole_character(fault->detail);
         }
         return tk_fault_info(code)->err;

@@ -160,3 +160,30 @@ void tk_key_hint(const struct tk_key_parts *parts, char ret_hint[TK_KEY_HINT_MAX
 
         *append(end, shown) = '\0';
 }
+
+/* So few that a key of which the end was cut off is one, too. */
+#define MAYBE_KEY_CHARS 20
+
+bool tk_key_hide(char *text)
+{
+        static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        static const char dots[] = "...";
+        size_t in = 0, out = 0;
+        bool found = false;
+
+        while (text[in] != '\0') {
+                size_t run = in > 0 && text[in - 1] == '_' ? strspn(text + in, base62) : 0;
+                if (run < MAYBE_KEY_CHARS) {
+                        text[out++] = text[in++];
+                        continue;
+                }
+                memmove(text + out, text + in, TK_KEY_HINT_LOCATOR_CHARS);
+                out += TK_KEY_HINT_LOCATOR_CHARS;
+                memcpy(text + out, dots, sizeof dots - 1);
+                out += sizeof dots - 1;
+                in += run;
+                found = true;
+        }
+        text[out] = '\0';
+        return found;
+}

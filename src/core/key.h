@@ -71,4 +71,11 @@ enum tk_err tk_key_mint(struct tk_str prefix, struct tk_str tag, uint64_t number
 #define TK_KEY_HINT_MAX           (TK_KEY_PREFIX_MAX + 1 + TK_KEY_TAG_MAX + 1 + TK_KEY_HINT_LOCATOR_CHARS + 1)
 void tk_key_hint(const struct tk_key_parts *parts, char ret_hint[TK_KEY_HINT_MAX]);
 
+/*
+ * For texts that quote what somebody typed or sent, where a key may stand in the place of a name: cut each, in place, to its
+ * hint and `...`. What looks like one is 20 or more letters and digits after a `_`: also a key with a slip in it, with its
+ * end cut off, or of another system. Returns whether there was any.
+ */
+bool tk_key_hide(char *text);
+
 #endif

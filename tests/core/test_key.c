@@ -7,6 +7,7 @@
 #include "core/crc32.h"
 #include "core/key.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct tk_key_mask mask = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
@@ -259,6 +260,30 @@ static void a_refused_key_leaves_the_parts_alone(void **state)
         assert_false(tk_key_parse(TK_STR_NONE, &parts));
 }
 
+static void what_may_be_a_key_is_hidden(void **state)
+{
+        static const struct {
+                const char *text, *shown;
+        } cases[] = {
+                {"tk_live_MML5oaeaO1APBkW7b3FF2t1wqawAwWnJAbo2efn1I", "tk_live_MML5..."},
+                {"what is \"tk_live_MML5oaeaO1APBkW7b3FF\"?", "what is \"tk_live_MML5...\"?"},
+                {"_0123456789abcdefghij", "_0123..."},
+                {"_0123456789abcdefghi", "_0123456789abcdefghi"},
+                {"0123456789abcdefghijklmnopqrst", "0123456789abcdefghijklmnopqrst"},
+                {"sk_test_4eC39HqLyjWDarjtT1zdp7dc, a_4eC39HqLyjWDarjtT1zdp7dc",
+                 "sk_test_4eC3..., a_4eC3..."},
+                {"key_17 of a_name_of_some_length_", "key_17 of a_name_of_some_length_"},
+                {"", ""},
+        };
+        char text[128];
+        (void)state;
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                snprintf(text, sizeof text, "%s", cases[i].text);
+                assert_int_equal(tk_key_hide(text), strcmp(cases[i].text, cases[i].shown) != 0);
+                assert_string_equal(text, cases[i].shown);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -271,6 +296,7 @@ int main(void)
                 cmocka_unit_test(other_shapes_are_refused),
                 cmocka_unit_test(the_largest_locator),
                 cmocka_unit_test(a_refused_key_leaves_the_parts_alone),
+                cmocka_unit_test(what_may_be_a_key_is_hidden),
         };
         return cmocka_run_group_tests_name("key", tests, NULL, NULL);
 }

@@ -110,6 +110,36 @@ def test_a_key_has_no_flag(home):
     assert key not in result.err
 
 
+@pytest.mark.parametrize("words", [
+    ["verify", "--api", "weather", "{}"],
+    ["verify", "{}", "--api", "weather"],
+    ["explain", "{}"],
+    ["verify", "--api", "weather", "--{}"],
+    ["verify", "--api", "weather", "-{}"],
+    ["verify", "--api", "weather", "--key-file", "{}"],
+    ["verify", "--api", "weather", "--cost", "{}"],
+    ["key", "show", "{}"],
+    ["key", "revoke", "{}", "--reason", "leaked"],
+    ["key", "show", "key_1", "{}"],
+    ["api", "show", "{}"],
+    ["key", "issue", "--api", "weather", "--expires-in", "{}"],
+    ["key", "issue", "--api", "weather", "--limit", "{}"],
+    ["key", "{}"],
+    ["{}"],
+    ["help", "{}"],
+    ["help", "key", "{}"]], ids=" ".join)
+def test_a_key_that_was_typed_is_not_echoed(home, words):
+    """Also not one with a slip in it, or without its end. Who typed it hears that it is in the shell's history."""
+    key = issue(home)
+    for typed in (key, key[:-1] + ("0" if key[-1] != "0" else "1"), key[:-12]):
+        result = home.run(*(word.format(typed) for word in words))
+        assert result.code != OK
+        assert key[8 + 4:8 + 16] not in result.out + result.err, result
+        if result.code == USAGE:
+            assert "standard input" in result.err and "the shell's history" in result.err, result
+    assert home.run(*(word.format(key) for word in words)).code == USAGE
+
+
 def test_decisions_and_their_exit_codes(home):
     key = home.good("key", "issue", "--api", "weather", "--scope", "forecast:read", "--limit", "2/day,burst=2", "--json").json
     ask = ["verify", "--api", "weather"]
