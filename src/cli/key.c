@@ -138,7 +138,7 @@ static const struct tk_cli_command commands[] = {
                 .method = "POST",
                 .path = "/v1/keys/{}/revoke",
                 .done = "revoked",
-                .run = tk_cli_run_state,
+                .run = tk_cli_run_key_revoke,
         },
         {
                 .verb = "usage",

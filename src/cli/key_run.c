@@ -1,5 +1,5 @@
 /*
- * Prints what is issued and what was used. Main thread only. The plaintext of a key passes through here once.
+ * Prints what is issued, revoked and used. Main thread only. The plaintext of a key passes through here once.
  */
 #include "cli/key_run.h"
 
@@ -86,6 +86,33 @@ int tk_cli_run_key_issue(const struct tk_cli_run *run)
         exit = tk_cli_args_has(run, TK_CLI_OPTION_json) ? tk_cli_print_json(reply) : print_issued(run, reply);
         json_decref(reply);
         return exit;
+}
+
+/* ---- revoke ---- */
+
+static bool print_revoked(const struct tk_cli_run *run, const json_t *key)
+{
+        static const struct tk_cli_column id = {"", "id", TK_CLI_AS_TEXT, 0};
+        static const struct tk_cli_column reason = {"", "revoke_reason", TK_CLI_AS_TEXT, 0};
+        bool already = json_is_true(json_object_get(key, "already"));
+        struct tk_cli_cell id_cell, reason_cell;
+        if (!tk_cli_cell_make(run->arena, &id, key, false, &id_cell) ||
+            !tk_cli_cell_make(run->arena, &reason, key, false, &reason_cell))
+                return false;
+        if (already)
+                printf("%s was revoked already\n", id_cell.text);
+        else
+                printf("%s %s\n", run->command->done, id_cell.text);
+        fflush(stdout); /* so that the note comes last */
+        if (already && tk_cli_args_has(run, TK_CLI_OPTION_reason))
+                fprintf(stderr, "The reason given then stays: %s\n",
+                        reason_cell.empty ? "none" : reason_cell.text);
+        return true;
+}
+
+int tk_cli_run_key_revoke(const struct tk_cli_run *run)
+{
+        return tk_cli_run_shown(run, print_revoked);
 }
 
 /* ---- usage ---- */

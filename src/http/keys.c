@@ -95,28 +95,45 @@ enum tk_err tk_http_key_update(struct tk_request *request)
         return reply_with(request, err, key);
 }
 
-static enum tk_err set_state(struct tk_request *request, enum tk_state state, uint64_t version,
-                             struct tk_str reason)
+static enum tk_err set_state(struct tk_request *request, enum tk_state state, uint64_t version)
 {
         struct tk_key *key = NULL;
         enum tk_err err =
                 tk_service_key_set_state(request->service, &request->caller, request->params[0], version,
-                                         state, reason, &request->arena, &key, &request->fault);
+                                         state, TK_STR_NONE, &request->arena, &key, NULL, &request->fault);
         return reply_with(request, err, key);
+}
+
+/* A second revocation is no error, but its reason is not kept: the caller is told. */
+static enum tk_err make_revoked(struct tk_request *request, uint64_t version, struct tk_str reason)
+{
+        struct tk_key *key = NULL;
+        bool already;
+        enum tk_err err = tk_service_key_set_state(request->service, &request->caller, request->params[0],
+                                                   version, TK_STATE_REVOKED, reason, &request->arena, &key,
+                                                   &already, &request->fault);
+        if (err != TK_OK)
+                return err;
+        json_t *object = tk_view_key(key);
+        if (json_object_set_new(object, "already", json_boolean(already)) != 0) {
+                json_decref(object);
+                return TK_NOMEM;
+        }
+        return tk_reply_object(request, object, key->version);
 }
 
 enum tk_err tk_http_key_suspend(struct tk_request *request)
 {
         uint64_t version;
         enum tk_err err = tk_request_state(request, &version);
-        return err == TK_OK ? set_state(request, TK_STATE_SUSPENDED, version, TK_STR_NONE) : err;
+        return err == TK_OK ? set_state(request, TK_STATE_SUSPENDED, version) : err;
 }
 
 enum tk_err tk_http_key_resume(struct tk_request *request)
 {
         uint64_t version;
         enum tk_err err = tk_request_state(request, &version);
-        return err == TK_OK ? set_state(request, TK_STATE_ACTIVE, version, TK_STR_NONE) : err;
+        return err == TK_OK ? set_state(request, TK_STATE_ACTIVE, version) : err;
 }
 
 enum tk_err tk_http_key_revoke(struct tk_request *request)
@@ -124,7 +141,7 @@ enum tk_err tk_http_key_revoke(struct tk_request *request)
         struct revocation revocation = {0};
         uint64_t version;
         enum tk_err err = tk_request_optional(request, &revocation_shape, &revocation, &version);
-        return err == TK_OK ? set_state(request, TK_STATE_REVOKED, version, revocation.reason) : err;
+        return err == TK_OK ? make_revoked(request, version, revocation.reason) : err;
 }
 
 enum tk_err tk_http_key_get(struct tk_request *request)

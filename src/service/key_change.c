@@ -15,6 +15,7 @@ struct change_job {
         struct tk_str id_text, reason;
         uint64_t version;
         enum tk_state state;
+        bool already;
         struct tk_key *key;
 };
 
@@ -117,7 +118,8 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
 {
         struct change_job *job = context;
         enum tk_err err = find(job, txn);
-        if (err != TK_OK || job->key->state == job->state)
+        job->already = err == TK_OK && job->key->state == job->state;
+        if (err != TK_OK || job->already)
                 return err;
         err = refuse_revoked(job);
         if (err == TK_OK)
@@ -140,7 +142,7 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
 enum tk_err tk_service_key_set_state(struct tk_service *service, const struct tk_caller *caller,
                                      struct tk_str key, uint64_t version, enum tk_state state,
                                      struct tk_str reason, struct tk_arena *arena, struct tk_key **ret_key,
-                                     struct tk_fault *fault)
+                                     bool *ret_already, struct tk_fault *fault)
 {
         struct change_job job = {.op = tk_op_begin(service, caller, arena, fault),
                                  .id_text = key,
@@ -148,5 +150,9 @@ enum tk_err tk_service_key_set_state(struct tk_service *service, const struct tk
                                  .state = state,
                                  .reason = reason};
         /* Resuming waits its turn; taking a key out of use does not. */
-        return run(&job, state == TK_STATE_ACTIVE ? TK_LANE_NORMAL : TK_LANE_FAST, set_state, ret_key);
+        enum tk_lane lane = state == TK_STATE_ACTIVE ? TK_LANE_NORMAL : TK_LANE_FAST;
+        enum tk_err err = run(&job, lane, set_state, ret_key);
+        if (err == TK_OK && ret_already)
+                *ret_already = job.already;
+        return err;
 }

@@ -283,12 +283,13 @@ enum tk_err tk_service_key_update(struct tk_service *service, const struct tk_ca
 /*
  * To active, suspended, or revoked (final; revoking again is no change and no error). Suspend and revoke go through the fast
  * lane. When it returns TK_OK no decision that starts later on this machine admits by the old state.
- *   reason  kept with a revocation; may be empty
+ *   reason       kept with the first revocation; may be empty
+ *   ret_already  it was in that state before, and nothing has changed; NULL: not asked
  */
 enum tk_err tk_service_key_set_state(struct tk_service *service, const struct tk_caller *caller,
                                      struct tk_str key, uint64_t version, enum tk_state state,
                                      struct tk_str reason, struct tk_arena *arena, struct tk_key **ret_key,
-                                     struct tk_fault *fault);
+                                     bool *ret_already, struct tk_fault *fault);
 enum tk_err tk_service_key_get(struct tk_service *service, struct tk_str key, struct tk_arena *arena,
                                struct tk_key **ret_key, struct tk_fault *fault);
 struct tk_input_key_filter {

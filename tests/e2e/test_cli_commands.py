@@ -132,6 +132,10 @@ def test_key(home):
     for verb, word in [("suspend", "suspended"), ("resume", "resumed")]:
         assert home.good("key", verb, made["id"]).out == f"{word} {made['id']}\n"
     assert home.good("key", "revoke", made["id"], "--reason", "a test").out == f"revoked {made['id']}\n"
+    again = home.good("key", "revoke", made["id"], "--reason", "another")
+    assert again.out == f"{made['id']} was revoked already\n"
+    assert again.err == "The reason given then stays: a test\n"
+    assert home.good("key", "revoke", made["id"]).err == ""
     assert shown(home, "key", "show", made["id"])["reason"] == "a test"
     rows = cells(home.good("key", "list", "--api", "weather", "--env", "test", "--state", "revoked"))
     assert [row["KEY"] for row in rows] == [made["id"]]

@@ -163,8 +163,10 @@ def test_key(admin, weather, consumer):
     revoked = admin.done(admin.post(location + "/revoke", {"reason": "found in a repository"}))
     assert (revoked["state"], revoked["revoke_reason"]) == ("revoked", "found in a repository")
     assert revoked["revoked_at"] is not None
-    again = admin.done(admin.post(location + "/revoke"))
-    assert again == revoked, "revoking twice is no change"
+    assert revoked.pop("already") is False
+    again = admin.done(admin.post(location + "/revoke", {"reason": "another"}))
+    assert again == dict(revoked, already=True), "revoking twice is no change, and the first reason stays"
+    assert admin.get(location).json == revoked
     for path in ("/suspend", "/resume"):
         admin.refused(admin.post(location + path), 409, "wrong_state")
     admin.refused(admin.patch(location, {"name": "x"}), 409, "wrong_state")

@@ -18,7 +18,7 @@ static void set_state(struct fixture *f, const struct tk_key *key, enum tk_state
 {
         struct tk_key *changed;
         assert_int_equal(tk_service_key_set_state(f->service, &f->admin, fixture_key_id(f, key),
-                                                  TK_VERSION_ANY, state, S("test"), &f->arena, &changed,
+                                                  TK_VERSION_ANY, state, S("test"), &f->arena, &changed, NULL,
                                                   &f->fault),
                          TK_OK);
         assert_int_equal(changed->state, state);
@@ -51,7 +51,7 @@ static void suspend_resume_revoke_are_in_force_on_return(void **state)
         struct tk_key *changed;
         assert_int_equal(tk_service_key_set_state(f->service, &f->admin, fixture_key_id(f, issued.key),
                                                   TK_VERSION_ANY, TK_STATE_ACTIVE, S(""), &f->arena, &changed,
-                                                  &f->fault),
+                                                  NULL, &f->fault),
                          TK_CONFLICT);
         assert_int_equal(f->fault.code, TK_FAULT_wrong_state);
         assert_int_equal(fixture_decide(f, &issued, "weather", ""), TK_CODE_revoked);

@@ -58,7 +58,7 @@ static enum tk_err set_state(struct fixture *f, const struct tk_caller *caller, 
 {
         struct tk_key *changed;
         return tk_service_key_set_state(f->service, caller, fixture_key_id(f, key), TK_VERSION_ANY, state,
-                                        S("leaked"), &f->arena, &changed, &f->fault);
+                                        S("leaked"), &f->arena, &changed, NULL, &f->fault);
 }
 
 /* A stolen `*` key is suspended by whoever is awake; only who holds `*` brings it back. */

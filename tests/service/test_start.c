@@ -99,7 +99,7 @@ static void a_gate_that_was_deleted_is_rebuilt(void **state)
         struct tk_key *changed;
         assert_int_equal(tk_service_key_set_state(f->service, &f->admin, fixture_key_id(f, revoked.key),
                                                   TK_VERSION_ANY, TK_STATE_REVOKED, TK_STR(""), &f->arena,
-                                                  &changed, &f->fault),
+                                                  &changed, NULL, &f->fault),
                          TK_OK);
         char command[160];
         snprintf(command, sizeof(command), "rm -rf %s", f->gate_dir);

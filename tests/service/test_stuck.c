@@ -45,7 +45,7 @@ static enum tk_err set_state(struct fixture *f, const struct tk_key_issued *issu
 {
         struct tk_key *changed;
         return tk_service_key_set_state(f->service, &f->admin, fixture_key_id(f, issued->key), TK_VERSION_ANY,
-                                        state, TK_STR("leaked"), &f->arena, &changed, &f->fault);
+                                        state, TK_STR("leaked"), &f->arena, &changed, NULL, &f->fault);
 }
 
 static void a_change_that_cannot_be_published_holds_up_no_revocation(void **state)
