@@ -3,7 +3,7 @@
 What a client was told must hold after every restart. Each worker thread owns its keys, so for each key it knows what
 was answered last and what was asked after that; a request whose answer was lost may have happened or not, once.
 
-TOLLKEEPER_KILLS: how often to kill (default 60; the full proof is 200). TOLLKEEPER_SEED: the run to repeat; only what the clients
+TOLLKEEPER_KILLS: how often to kill (default 200). TOLLKEEPER_SEED: the run to repeat; only what the clients
 and the killer choose is repeated, the kernel's scheduling is not.
 """
 
