@@ -1,0 +1,107 @@
+"""The area `gate` of scripts/bench: one decision in this process, beside a hash index, LMDB and SQLite doing the same job.
+
+bench/gate/main.c builds all of them from the same keys and has them take turns; ratios are taken within a round. Two
+limits sit on each key, or on each subscription of ten keys.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from report import Report  # noqa: E402
+
+CONTENDERS = ("Tollkeeper", "hash index", "LMDB", "SQLite")
+MILLION = 1_000_000
+# SQLite and LMDB take minutes to build at ten million; there the hash index stands beside the gate.
+SIZES = ((MILLION, CONTENDERS), (10 * MILLION, CONTENDERS[:2]))
+ROUNDS = 5
+MILLISECONDS = 400
+
+# Nanoseconds (DESIGN.md section 13), one thread: layout -> pattern, keys -> at most.
+TARGETS = {
+    "key": {("uniform", 10 * MILLION): 450, ("uniform", MILLION): 300, ("hot", MILLION): 200},
+    "subscription": {("uniform", 10 * MILLION): 650, ("uniform", MILLION): 450},
+}
+BYTES = {"key": 150, "subscription": 280}
+
+
+class Results:
+    """Nanoseconds of each round, by contender, pattern and number of threads; and what building took."""
+
+    def __init__(self, lines):
+        self.ns = collections.defaultdict(list)
+        self.built = {}
+        for line in map(json.loads, lines):
+            if "ns" in line:
+                self.ns[line["contender"], line["pattern"], line["threads"]].append(line["ns"])
+            else:
+                self.built[line["contender"]] = line
+
+    def median(self, *which):
+        return statistics.median(self.ns[which])
+
+    def ratio(self, contender, *which):
+        """How much longer the contender takes."""
+        return statistics.median(theirs / ours for theirs, ours in zip(self.ns[contender, *which], self.ns["Tollkeeper", *which]))
+
+
+def measure(build, keys, layout, contenders):
+    with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir="/dev/shm") as memory:
+        done = subprocess.run([build / "bench/decide", str(keys), layout, memory, str(ROUNDS), str(MILLISECONDS), *contenders],
+                              stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit("the measurement failed")
+    return Results(done.stdout.splitlines())
+
+
+def add_rows(report, results, keys, layout, contenders):
+    what = f"{keys // MILLION} M keys, limits on the {layout}"
+    for contender in contenders:
+        for pattern in ("uniform", "zipf", "hot"):
+            for threads in (1, 2):
+                name = f"{what}: {contender}, {pattern}, {threads} thread{'s' * (threads > 1)}"
+                value = results.median(contender, pattern, threads)
+                limit = TARGETS[layout].get((pattern, keys)) if contender == "Tollkeeper" and threads == 1 else None
+                if limit:
+                    report.target(name, value, "ns", "<=", limit)
+                else:
+                    report.figure(name, value, "ns")
+    one, two = (results.median("Tollkeeper", "hot", threads) for threads in (1, 2))
+    report.target(f"{what}: two threads beside one, decisions a second, hot keys", 2 * one / two, "x", ">=", 1)
+    for contender, least in (("LMDB", 3), ("SQLite", 8)):
+        if contender in contenders:
+            report.target(f"{what}: {contender} / Tollkeeper, uniform", results.ratio(contender, "uniform", 1), "x", ">=", least)
+    report.figure(f"{what}: hash index / Tollkeeper, uniform", results.ratio("hash index", "uniform", 1), "x")
+    ours = results.built["Tollkeeper"]
+    report.target(f"{what}: bytes a key", ours["bytes_a_key"], "B", "<=", BYTES[layout])
+    report.figure(f"{what}: keys published a second", ours["keys_added_a_second"], "1/s")
+
+
+def print_table(report):
+    for row in report.rows:
+        target = f"target {row['op']} {row['target']:g}  {'holds' if row['holds'] else 'DOES NOT HOLD'}" if row["op"] else ""
+        value = f"{row['value']:.2f}" if row["unit"] == "x" else f"{row['value']:.0f}"
+        print(f"{row['name']:76} {value:>9} {row['unit']:4} {target}".rstrip())
+
+
+def main(build, as_json):
+    report = Report()
+    for keys, contenders in SIZES:
+        for layout in ("key", "subscription"):
+            if os.environ.get("TOLLKEEPER_BENCH_KEYS", str(keys)) == str(keys):
+                add_rows(report, measure(pathlib.Path(build), keys, layout, contenders), keys, layout, contenders)
+    if as_json:
+        report.print_json()
+    else:
+        print_table(report)
+    return 0 if report.holds() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], "--json" in sys.argv[2:]))
