@@ -6,11 +6,12 @@
 #include "core/calendar.h"
 #include "http/server_state.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #define POLL_NS            UINT64_C(2000000)
+#define QUEUE_GRACE_NS     UINT64_C(250000000)
 #define SILENT_GRACE_NS    UINT64_C(100000000)  /* long enough for headers that are on their way already */
 #define RECEIVING_GRACE_NS UINT64_C(2000000000) /* nobody can hold up a stop by sending half a request */
 
@@ -21,26 +22,26 @@ static uint64_t monotonic_ns(void)
         return (uint64_t)now.tv_sec * TK_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-static bool again(int error)
+static void pause_ns(uint64_t ns)
 {
-        return error == EINTR || error == ECONNABORTED;
+        const struct timespec pause = {.tv_nsec = (long)ns};
+        nanosleep(&pause, NULL);
 }
 
+/* ---- the door ---- */
+
 /*
- * What waits in the kernel's queue has been accepted in the eyes of its client, which may have sent a request: closing the
- * listener would cut it off. libmicrohttpd closes those that it cannot take.
+ * What waits in the kernel's queue has connected, in the eyes of its client, and may have sent a request: closing the listener
+ * would cut it off. The network threads accept it, unless they are at their limit. (Handing it over with MHD_add_connection()
+ * deadlocks libmicrohttpd 0.9.75 when that limit is reached.)
  */
-static void adopt_queue(struct MHD_Daemon *daemon, int listener)
+static void let_in(struct tk_server *server)
 {
-        for (;;) {
-                struct sockaddr_storage address;
-                socklen_t bytes = sizeof(address);
-                int fd = accept4(listener, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-                if (fd >= 0)
-                        MHD_add_connection(daemon, fd, (struct sockaddr *)&address, bytes);
-                else if (!again(errno))
-                        return;
-        }
+        struct pollfd listeners[] = {{.fd = server->tcp_fd, .events = POLLIN},
+                                     {.fd = server->socket_fd, .events = POLLIN}};
+        uint64_t begun_ns = monotonic_ns();
+        while (poll(listeners, 2, 0) > 0 && monotonic_ns() - begun_ns < QUEUE_GRACE_NS)
+                pause_ns(POLL_NS / 10);
 }
 
 /* The socket itself is closed later, when no thread can look at it; from here on the kernel refuses who connects. */
@@ -49,31 +50,43 @@ static void close_door(struct MHD_Daemon *daemon, int listener)
         if (!daemon)
                 return;
         MHD_quiesce_daemon(daemon);
-        adopt_queue(daemon, listener);
         shutdown(listener, SHUT_RD);
 }
 
-static bool busy(struct tk_server *server, uint64_t waited_ns)
+/* ---- what is inside ---- */
+
+struct wait {
+        uint64_t begun_ns, now_ns;
+        uint64_t silent, silent_since_ns; /* how many have said nothing, and since when it is that many */
+};
+
+static bool busy(struct tk_server *server, struct wait *wait)
 {
         struct tk_metrics *metrics = &server->metrics;
+        uint64_t silent = atomic_load_explicit(&metrics->silent, memory_order_relaxed);
+        if (silent != wait->silent)
+                wait->silent_since_ns = wait->now_ns;
+        wait->silent = silent;
         if (tk_metrics_answering(metrics) > 0)
                 return true;
-        if (waited_ns < SILENT_GRACE_NS && atomic_load_explicit(&metrics->silent, memory_order_relaxed) > 0)
+        if (silent > 0 && wait->now_ns - wait->silent_since_ns < SILENT_GRACE_NS)
                 return true;
-        return waited_ns < RECEIVING_GRACE_NS && tk_metrics_receiving(metrics) > 0;
+        return wait->now_ns - wait->begun_ns < RECEIVING_GRACE_NS && tk_metrics_receiving(metrics) > 0;
 }
 
 void tk_drain(struct tk_server *server, unsigned grace_s)
 {
-        const struct timespec pause = {.tv_nsec = POLL_NS};
-        uint64_t begun_ns = monotonic_ns(), waited_ns = 0;
+        struct wait wait = {.begun_ns = monotonic_ns()};
 
+        if (grace_s > 0)
+                let_in(server);
         close_door(server->tcp, server->tcp_fd);
         close_door(server->socket, server->socket_fd);
-        while (waited_ns < grace_s * TK_NS_PER_S) {
-                nanosleep(&pause, NULL); /* first: what has just been adopted is not counted yet */
-                waited_ns = monotonic_ns() - begun_ns;
-                if (!busy(server, waited_ns))
+        wait.now_ns = wait.silent_since_ns = monotonic_ns();
+        while (wait.now_ns - wait.begun_ns < grace_s * TK_NS_PER_S) {
+                pause_ns(POLL_NS); /* first: who has just been let in is not counted yet */
+                wait.now_ns = monotonic_ns();
+                if (!busy(server, &wait))
                         return;
         }
 }
