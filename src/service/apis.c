@@ -6,9 +6,9 @@
 #include "service/view.h"
 
 static const struct tk_input_environment default_environments[] = {
-        {TK_STR("development"), TK_STR("dev")},
-        {TK_STR("test"), TK_STR("test")},
-        {TK_STR("production"), TK_STR("live")},
+        {.name = TK_STR("development"), .tag = TK_STR("dev")},
+        {.name = TK_STR("test"), .tag = TK_STR("test")},
+        {.name = TK_STR("production"), .tag = TK_STR("live")},
 };
 
 struct api_job {

@@ -36,6 +36,9 @@ enum tk_err tk_environment_make(struct tk_op *op, struct tk_txn *txn, const stru
                 return tk_fault_set(op->fault, TK_FAULT_invalid_value, "/tag",
                                     "give a tag of 1 to 8 characters a-z 0-9", "\"%.*s\" cannot be a tag",
                                     TK_STR_ARG(tag));
+        err = tk_value_text(op->fault, "/description", input->description, TK_DESCRIPTION_MAX);
+        if (err != TK_OK)
+                return err;
         struct tk_environment environment = {
                 .version = 1,
                 .api_id = api->id,
@@ -43,6 +46,7 @@ enum tk_err tk_environment_make(struct tk_op *op, struct tk_txn *txn, const stru
                 .api_name = api->name,
                 .name = input->name,
                 .tag = tag,
+                .description = input->description,
                 .prefix = api->prefix,
                 .created_s = op->now_s,
                 .updated_s = op->now_s,
@@ -106,28 +110,68 @@ static enum tk_err get(struct tk_txn *txn, void *context)
         return tk_find_environment(&job->op, txn, &api, job->name, NULL, &job->environment);
 }
 
-static enum tk_err set_state(struct tk_txn *txn, void *context)
+/* For a change: the version that is wanted, of an API that may be changed. */
+static enum tk_err find(struct environment_job *job, struct tk_txn *txn)
 {
-        struct environment_job *job = context;
         enum tk_err err = get(txn, job);
         if (err == TK_OK)
                 err = tk_op_match(&job->op, job->version, job->environment.version);
-        if (err == TK_OK)
-                err = tk_refuse_builtin(&job->op, job->environment.api_name);
-        if (err != TK_OK || job->environment.state == job->state)
-                return err;
-        json_t *before = tk_view_environment(&job->environment);
-        job->environment.state = job->state;
+        return err == TK_OK ? tk_refuse_builtin(&job->op, job->environment.api_name) : err;
+}
+
+/* Write the changed record with its audit entry; takes `before`. */
+static enum tk_err save(struct environment_job *job, struct tk_txn *txn, const char *action, json_t *before)
+{
         job->environment.updated_s = job->op.now_s;
         struct tk_environment after = job->environment;
         after.version++;
         struct tk_change change;
-        err = tk_op_change(&job->op,
-                           job->state == TK_STATE_ACTIVE ? "environment.resume" : "environment.suspend",
-                           before, tk_view_environment(&after), &change);
+        enum tk_err err = tk_op_change(&job->op, action, before, tk_view_environment(&after), &change);
         if (err != TK_OK)
                 return err;
         return tk_environment_update(txn, &job->environment, &change);
+}
+
+static enum tk_err update(struct tk_txn *txn, void *context)
+{
+        struct environment_job *job = context;
+        struct tk_str description = job->input->description;
+        enum tk_err err = find(job, txn);
+        if (err == TK_OK)
+                err = tk_value_text(job->op.fault, "/description", description, TK_DESCRIPTION_MAX);
+        if (err != TK_OK || !description.ptr)
+                return err;
+        json_t *before = tk_view_environment(&job->environment);
+        job->environment.description = description;
+        return save(job, txn, "environment.update", before);
+}
+
+enum tk_err tk_service_environment_update(struct tk_service *service, const struct tk_caller *caller,
+                                          struct tk_str api, struct tk_str environment, uint64_t version,
+                                          const struct tk_input_environment *input, struct tk_arena *arena,
+                                          struct tk_environment *ret_environment, struct tk_fault *fault)
+{
+        struct environment_job job = {.op = tk_op_begin(service, caller, arena, fault),
+                                      .input = input,
+                                      .api_name = api,
+                                      .name = environment,
+                                      .version = version};
+        enum tk_err err = tk_op_write(&job.op, TK_LANE_NORMAL, update, &job);
+        if (err == TK_OK)
+                *ret_environment = job.environment;
+        return err;
+}
+
+static enum tk_err set_state(struct tk_txn *txn, void *context)
+{
+        struct environment_job *job = context;
+        enum tk_err err = find(job, txn);
+        if (err != TK_OK || job->environment.state == job->state)
+                return err;
+        json_t *before = tk_view_environment(&job->environment);
+        job->environment.state = job->state;
+        return save(job, txn, job->state == TK_STATE_ACTIVE ? "environment.resume" : "environment.suspend",
+                    before);
 }
 
 enum tk_err tk_service_environment_set_state(struct tk_service *service, const struct tk_caller *caller,

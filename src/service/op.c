@@ -222,7 +222,7 @@ enum tk_err tk_refuse_builtin(struct tk_op *op, struct tk_str api_name)
 {
         if (!tk_str_equal(api_name, TK_STR(TK_ADMIN_API)))
                 return TK_OK;
-        return tk_fault_set(op->fault, TK_FAULT_wrong_state, "", NULL,
+        return tk_fault_set(op->fault, TK_FAULT_wrong_state, "", "do it with an API of your own",
                             "the built-in API \"" TK_ADMIN_API
                             "\" keeps its shape: without it nobody could administer");
 }

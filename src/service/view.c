@@ -94,9 +94,10 @@ json_t *tk_view_api(const struct tk_api *api)
 
 json_t *tk_view_environment(const struct tk_environment *environment)
 {
-        json_t *object = json_pack("{s:o, s:o, s:o, s:s}", "api", text(environment->api_name), "name",
-                                   text(environment->name), "tag", text(environment->tag), "state",
-                                   tk_view_state(environment->state));
+        json_t *object =
+                json_pack("{s:o, s:o, s:o, s:s, s:o}", "api", text(environment->api_name), "name",
+                          text(environment->name), "tag", text(environment->tag), "state",
+                          tk_view_state(environment->state), "description", text(environment->description));
         return stamped(object, environment->version, environment->created_s, environment->updated_s);
 }
 

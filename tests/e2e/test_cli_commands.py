@@ -55,7 +55,12 @@ def test_api(home):
 
 
 def test_env(home):
-    assert shown(home, "env", "create", "staging", "--api", "weather", "--tag", "stg")["tag"] == "stg"
+    made = shown(home, "env", "create", "staging", "--api", "weather", "--tag", "stg", "--description", "Rehearsals")
+    assert (made["tag"], made["description"]) == ("stg", "Rehearsals")
+    assert [row["DESCRIPTION"] for row in cells(home.good("env", "list", "--api", "weather")) if row["NAME"] == "staging"] == [
+        "Rehearsals"]
+    changed = shown(home, "env", "update", "staging", "--api", "weather", "--description", "Dress rehearsals")
+    assert changed["description"] == "Dress rehearsals"
     assert home.good("env", "suspend", "staging", "--api", "weather").out == "suspended staging\n"
     assert shown(home, "env", "show", "staging", "--api", "weather")["state"] == "suspended"
     assert home.good("env", "resume", "staging", "--api", "weather").out == "resumed staging\n"

@@ -183,6 +183,7 @@ MEMBERS = [
     ("/v1/apis", {"name": "x", "environments": [{"name": "a", "tags": "b"}]}, "unknown_field", "/environments/0/tags"),
     ("/v1/apis/weather/environments", {"name": "a", "tag": "UP"}, "invalid_value", "/tag"),
     ("/v1/apis/weather/environments", {"name": "a", "tag": "123456789"}, "invalid_value", "/tag"),
+    ("/v1/apis/weather/environments", {"name": "a", "description": "d" * 513}, "invalid_value", "/description"),
     ("/v1/apis/weather/scopes", {"name": "a:b:c"}, "invalid_value", "/name"),
     ("/v1/apis/weather/scopes", {"name": "and"}, "invalid_value", "/name"),
     ("/v1/apis/weather/scopes", {"name": "forecast:*"}, "invalid_value", "/name"),
