@@ -384,6 +384,14 @@ static enum tk_err unknown_member(const struct reading *reading, struct tk_str n
                             "there is no such member here");
 }
 
+static enum tk_err given_twice(const struct reading *reading, struct tk_str name)
+{
+        char field[sizeof(reading->fault->field)];
+        snprintf(field, sizeof(field), "/%.*s", TK_STR_ARG(name));
+        return tk_fault_set(reading->fault, TK_FAULT_malformed_json, field, "give each member once",
+                            "it is given twice");
+}
+
 static enum tk_err read_member(struct reading *reading)
 {
         struct tk_str name;
@@ -398,7 +406,7 @@ static enum tk_err read_member(struct reading *reading)
                 if (name.len != members[i].name.len || memcmp(name.ptr, members[i].name.ptr, name.len) != 0)
                         continue;
                 if (reading->seen & 1u << i)
-                        return malformed(reading, "a member that is given twice");
+                        return given_twice(reading, name);
                 reading->seen |= 1u << i;
                 return members[i].read(reading);
         }

@@ -5,6 +5,8 @@
 #include "service/internal.h"
 #include "service/view.h"
 
+#include <stdio.h>
+
 static const struct tk_input_environment default_environments[] = {
         {.name = TK_STR("development"), .tag = TK_STR("dev")},
         {.name = TK_STR("test"), .tag = TK_STR("test")},
@@ -65,7 +67,9 @@ enum tk_err tk_api_make(struct tk_op *op, struct tk_txn *txn, const struct tk_in
                                : sizeof(default_environments) / sizeof(default_environments[0]);
         for (size_t i = 0; i < count; i++) {
                 struct tk_environment made;
-                err = tk_environment_make(op, txn, &api, &environments[i], &made);
+                char at[TK_FIELD_PATH_MAX];
+                snprintf(at, sizeof(at), "/environments/%zu", i);
+                err = tk_environment_make(op, txn, &api, &environments[i], at, &made);
                 if (err != TK_OK)
                         return err;
         }

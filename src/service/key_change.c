@@ -51,14 +51,15 @@ static enum tk_err save(struct change_job *job, struct tk_txn *txn, const char *
 static enum tk_err check_scopes(struct change_job *job, struct tk_txn *txn)
 {
         struct tk_key *key = job->key;
-        enum tk_err err = tk_refuse_escalation(&job->op, key->api_name, key->scopes, key->scope_count);
+        enum tk_err err = tk_refuse_escalation(&job->op, key->api_name, &job->input->scopes, key->scopes,
+                                               key->scope_count);
         if (err != TK_OK || !job->input->scopes.set)
                 return err;
         struct tk_api api;
         err = tk_api_find(txn, key->api_name, job->op.arena, &api);
         if (err != TK_OK)
                 return err;
-        err = tk_scopes_known(&job->op, txn, &api, key->scopes, key->scope_count);
+        err = tk_scopes_known(&job->op, txn, &api, &job->input->scopes, key->scopes, key->scope_count);
         return err == TK_OK ? tk_op_reserve_scopes(&job->op, api.id, key->scopes, key->scope_count) : err;
 }
 
@@ -124,8 +125,8 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
                 err = tk_value_text(job->op.fault, "/reason", job->reason, REASON_MAX);
         /* Resuming gives back what the key was granted; taking away, a leaked key say, is for whoever may change keys. */
         if (err == TK_OK && job->state == TK_STATE_ACTIVE)
-                err = tk_refuse_escalation(&job->op, job->key->api_name, job->key->scopes,
-                                           job->key->scope_count);
+                err = tk_refuse_escalation(&job->op, job->key->api_name, &(struct tk_input_list){0},
+                                           job->key->scopes, job->key->scope_count);
         if (err != TK_OK)
                 return err;
         json_t *before = tk_view_key(job->key);

@@ -11,7 +11,6 @@
 
 #define ORIGIN_MAX      256
 #define METHOD_MAX      32
-#define FIELD_PATH_MAX  64
 #define DESCRIBE(value) TK_STR_ARG(shown(value))
 
 /* Enough of a bad value to recognise it in a message. */
@@ -76,7 +75,7 @@ enum tk_err tk_value_metadata(struct tk_fault *fault, struct tk_str metadata)
 static enum tk_err limit_fault(struct tk_fault *fault, size_t index, const char *member, const char *mend,
                                const char *detail)
 {
-        char field[FIELD_PATH_MAX];
+        char field[TK_FIELD_PATH_MAX];
         snprintf(field, sizeof(field), "/limits/%zu/%s", index, member);
         return tk_fault_set(fault, TK_FAULT_invalid_value, field, mend, "%s", detail);
 }
@@ -185,7 +184,7 @@ enum tk_err tk_value_scopes(struct tk_fault *fault, const struct tk_input_list *
                         ret_scopes[i] = input->items[i];
                         continue;
                 }
-                char field[FIELD_PATH_MAX];
+                char field[TK_FIELD_PATH_MAX];
                 snprintf(field, sizeof(field), "/scopes/%zu", i);
                 return tk_fault_set(fault, TK_FAULT_invalid_value, field,
                                     "use resource:action, resource:* or *", "\"%.*s\" is not a scope",
@@ -201,12 +200,24 @@ enum tk_err tk_value_scopes(struct tk_fault *fault, const struct tk_input_list *
         return TK_OK;
 }
 
+void tk_scope_place(const struct tk_input_list *given, struct tk_str pattern,
+                    char ret_field[TK_FIELD_PATH_MAX])
+{
+        ret_field[0] = '\0';
+        for (size_t i = 0; i < given->count; i++) {
+                if (!tk_str_equal(given->items[i], pattern))
+                        continue;
+                snprintf(ret_field, TK_FIELD_PATH_MAX, "/scopes/%zu", i);
+                return;
+        }
+}
+
 /* ---- restrictions ---- */
 
 static enum tk_err restriction_fault(struct tk_fault *fault, const char *list, size_t index, const char *mend,
                                      struct tk_str value)
 {
-        char field[FIELD_PATH_MAX];
+        char field[TK_FIELD_PATH_MAX];
         snprintf(field, sizeof(field), "/restrictions/%s/%zu", list, index);
         return tk_fault_set(fault, TK_FAULT_invalid_value, field, mend, "\"%.*s\" is not acceptable here",
                             DESCRIBE(value));
@@ -216,7 +227,7 @@ static enum tk_err list_fits(struct tk_fault *fault, const char *list, const str
 {
         if (input->count <= TK_RESTRICTIONS_MAX)
                 return TK_OK;
-        char field[FIELD_PATH_MAX];
+        char field[TK_FIELD_PATH_MAX];
         snprintf(field, sizeof(field), "/restrictions/%s", list);
         return tk_fault_set(fault, TK_FAULT_invalid_value, field, "use fewer, wider entries",
                             "there are %zu, %d are allowed", input->count, TK_RESTRICTIONS_MAX);

@@ -181,6 +181,10 @@ MEMBERS = [
     ("/v1/apis", {"name": "x", "environments": ["production"]}, "invalid_value", "/environments/0"),
     ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"tag": "b"}]}, "invalid_value", "/environments/1/name"),
     ("/v1/apis", {"name": "x", "environments": [{"name": "a", "tags": "b"}]}, "unknown_field", "/environments/0/tags"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"name": "B"}]}, "invalid_value", "/environments/1/name"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "preproduction"}]}, "invalid_value", "/environments/0/tag"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a", "description": "a\tb"}]}, "invalid_value",
+     "/environments/0/description"),
     ("/v1/apis/weather/environments", {"name": "a", "tag": "UP"}, "invalid_value", "/tag"),
     ("/v1/apis/weather/environments", {"name": "a", "tag": "123456789"}, "invalid_value", "/tag"),
     ("/v1/apis/weather/environments", {"name": "a", "description": "d" * 513}, "invalid_value", "/description"),
@@ -238,7 +242,9 @@ MEMBERS = [
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["forecast:read", 1]}, "invalid_value", "/scopes/1"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["a b"]}, "invalid_value", "/scopes/0"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["fore*"]}, "invalid_value", "/scopes/0"),
-    ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["history:read"]}, "unknown_reference", "/scopes"),
+    ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["history:read"]}, "unknown_reference", "/scopes/0"),
+    ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["forecast:read", "a:b"]}, "unknown_reference",
+     "/scopes/1"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": [f"s:{i}" for i in range(65)]}, "invalid_value",
      "/scopes"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "create_missing": "yes"}, "invalid_value", "/create_missing"),
@@ -379,14 +385,47 @@ def test_query(unchanged, path, status, name, field):
     unchanged.refused(unchanged.get(path), status, name, field)
 
 
+# ---- what create_missing makes: the fault names the member of the key's body, not one of a body that nobody sent ----
+
+@pytest.mark.parametrize("change, status, name, field, mend", [
+    ({"consumer": "a/b"}, 422, "invalid_value", "/consumer", "begin with a letter or digit"),
+    ({"consumer": "con_7"}, 422, "invalid_value", "/consumer", "which is for ids"),
+    ({"environment": "Mars"}, 422, "invalid_value", "/environment", "a-z 0-9 . _ -"),
+    ({"environment": "preproduction"}, 422, "invalid_value", "/environment", "create the environment first, with a tag"),
+    ({"environment": "live"}, 409, "conflict", "/environment", "create the environment first, with a tag"),
+    ({"api": "Weather"}, 422, "invalid_value", "/api", "a-z 0-9 . _ -"),
+    ({"api": "n" * 65}, 422, "invalid_value", "/api", "1 to 64 characters"),
+    ({"scopes": ["a:b", "A:b"]}, 422, "invalid_value", "/scopes/1", "resource:action"),
+])
+def test_what_cannot_be_made(unchanged, change, status, name, field, mend):
+    reply = unchanged.post("/v1/keys", {"api": "weather", "consumer": "acme", "create_missing": True, **change})
+    unchanged.refused(reply, status, name, field)
+    assert mend in reply.json["mend"], reply
+
+
+@pytest.mark.parametrize("path, body, field", [
+    ("/v1/apis", b'{"name": "x", "name": "y"}', "/name"),
+    ("/v1/apis", b'{"name": "x", "environments": [{"name": "a"}, {"name": "a", "tag": "b", "tag": "c"}]}',
+     "/environments/1/tag"),
+    ("/v1/consumers", b'{"name": "x", "metadata": {"a/b": [0, {"c": "}\\"", "c": 2}]}}', "/metadata/a~1b/1/c"),
+    ("/v1/consumers", b'{"name": "x", "metadata": ' + b'{"a":' * 16 + b"1" + b"}" * 17, "/metadata" + "/a" * 15),
+    ("/v1/verify", b'{"api": "weather", "api": "weather"}', "/api"),
+])
+def test_malformed_json_names_the_member(unchanged, path, body, field):
+    unchanged.refused(unchanged.raw("POST", path, body, JSON), 400, "malformed_json", field)
+
+
 # ---- conflicts, versions, repeated requests ----
 
 @pytest.mark.parametrize("path, body, field", [
     ("/v1/apis", {"name": "weather"}, "/name"),
     ("/v1/apis", {"name": "tollkeeper"}, "/name"),
-    ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"name": "a", "tag": "b"}]}, None),
-    ("/v1/apis/weather/environments", {"name": "production"}, None),
-    ("/v1/apis/weather/environments", {"name": "other", "tag": "live"}, None),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"name": "a", "tag": "b"}]}, "/environments/1/name"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a", "tag": "t"}, {"name": "b", "tag": "t"}]},
+     "/environments/1/tag"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "production"}, {"name": "live"}]}, "/environments/1/tag"),
+    ("/v1/apis/weather/environments", {"name": "production"}, "/name"),
+    ("/v1/apis/weather/environments", {"name": "other", "tag": "live"}, "/tag"),
     ("/v1/apis/weather/scopes", {"name": "forecast:read"}, "/name"),
     ("/v1/apis/weather/plans", {"name": "starter"}, "/name"),
     ("/v1/consumers", {"name": "acme"}, "/name"),
@@ -455,8 +494,11 @@ def test_questions(unchanged, path, body, field):
 
 @pytest.mark.parametrize("path", ["/v1/verify", "/v1/explain"])
 def test_question_about_nothing(unchanged, path):
-    for body in ({"api": "nope"}, {"api": "weather", "environment": "mars"}, {"api": ""}, {"api": "é" * 500}):
+    for body in ({"api": "nope"}, {"api": "nope", "environment": "mars"}, {"api": ""}, {"api": "é" * 500}):
         unchanged.refused(unchanged.post(path, body), 422, "unknown_reference", "/api")
+    for name in ("mars", "", "weather", "é" * 500):
+        unchanged.refused(unchanged.post(path, {"api": "weather", "environment": name}), 422, "unknown_reference",
+                          "/environment")
     for body in ({"api": "weather", "Key": "x"}, {"api": "weather", "scopes": []}, {"": 1}):
         unchanged.refused(unchanged.post(path, body), 400, "unknown_field")
 
