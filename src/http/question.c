@@ -288,7 +288,7 @@ static enum tk_err read_cost(struct reading *reading)
         uint64_t cost;
         if (leading_zero || !ends_number(reading) || !tk_str_to_u64(text, &cost) || cost > TK_LIMIT_COST_MAX)
                 return invalid(reading, "/cost", "use a whole number from 0 to 1000000000000",
-                               "it is not one");
+                               "it is not a whole number from 0 to 1000000000000");
         reading->question->cost = cost;
         return TK_OK;
 }
@@ -354,7 +354,8 @@ static enum tk_err read_scope(struct reading *reading)
                 return scope_expression(reading);
         if (take(reading, '['))
                 return scope_list(reading);
-        return invalid(reading, "/scope", "use a string or an array of strings", "it is neither");
+        return invalid(reading, "/scope", "use a string or an array of strings",
+                       "it is neither a string nor an array");
 }
 
 static const struct {

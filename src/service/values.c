@@ -116,6 +116,25 @@ static enum tk_err limit_name(struct tk_fault *fault, size_t index, const struct
         return TK_OK;
 }
 
+/* What tk_limit_def_check() holds a definition to, and the member to blame. */
+static enum tk_err out_of_range(struct tk_fault *fault, size_t index, const struct tk_limit_def *def,
+                                const char *why)
+{
+        bool rate = def->kind == TK_LIMIT_RATE;
+        int64_t longest_s = rate ? (int64_t)(TK_LIMIT_WINDOW_MAX_NS / TK_NS_PER_S) : TK_LIMIT_LENGTH_MAX_S;
+        bool too_long = def->period == TK_PERIOD_FIXED && (def->length_s < 1 || def->length_s > longest_s);
+        bool limit_fits = def->limit >= 1 && def->limit <= TK_LIMIT_UNITS_MAX;
+        bool burst_fits = def->burst >= 1 && def->burst <= TK_LIMIT_UNITS_MAX;
+        const char *member = too_long ? "per" : rate && limit_fits && !burst_fits ? "burst" : "limit";
+        return limit_fault(
+                fault, index, member,
+                rate ? "use a limit and a burst of 1 to 1000000000000000, at most 1000000000 a second, per "
+                       "1s to 366d"
+                     : "use a limit of 0 to 1000000000000000, per 1s to 3660d, or per hour, day, week or "
+                       "month",
+                why);
+}
+
 static enum tk_err check_limit(struct tk_fault *fault, size_t index, const struct tk_input_limit *input,
                                struct tk_limit_def *ret_def)
 {
@@ -141,7 +160,7 @@ static enum tk_err check_limit(struct tk_fault *fault, size_t index, const struc
                 def.burst = input->burst_set ? input->burst : input->limit;
         const char *why;
         if (tk_limit_def_check(&def, &why) != TK_OK)
-                return limit_fault(fault, index, "limit", "see docs/openapi.yaml for the ranges", why);
+                return out_of_range(fault, index, &def, why);
         *ret_def = def;
         return TK_OK;
 }

@@ -209,6 +209,16 @@ def test_errors_name_the_flag_and_the_mend(home):
     assert "\n  mend: " in result.err
 
 
+def test_errors_name_the_flag_that_becomes_a_header(home):
+    result = home.run("key", "update", "key_2", "--name", "x", "--if-version", "99")
+    assert result.code == REJECTED
+    assert "\n  field: If-Match (--if-version)\n" in result.err
+    home.good("consumer", "create", "one-of-two", "--idempotency-key", "twice")
+    result = home.run("consumer", "create", "two-of-two", "--idempotency-key", "twice")
+    assert result.code == REJECTED
+    assert "\n  field: Idempotency-Key (--idempotency-key)\n" in result.err
+
+
 @pytest.mark.parametrize("words", [
     ["key", "show", "key_999"],
     ["api", "show", "no-such"],

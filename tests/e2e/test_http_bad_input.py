@@ -204,6 +204,11 @@ MEMBERS = [
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, limit=0)]}, "invalid_value", "/limits/0/limit"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, limit=10**15 + 1)]}, "invalid_value",
      "/limits/0/limit"),
+    ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, burst=10**15 + 1)]}, "invalid_value",
+     "/limits/0/burst"),
+    ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="367d")]}, "invalid_value", "/limits/0/per"),
+    ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, kind="window", per="3661d")]}, "invalid_value",
+     "/limits/0/per"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="often")]}, "invalid_value", "/limits/0/per"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="0s")]}, "invalid_value", "/limits/0/per"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="week")]}, "invalid_value", "/limits/0/per"),
@@ -353,7 +358,8 @@ def test_wrong_method(unchanged, method, path):
     unchanged.refused(unchanged.call(method, path), 405, "method_not_allowed")
 
 
-@pytest.mark.parametrize("path", ["/v1/apis/a%00b", "/v1/apis/a%zz", "/v1/apis/a%2", "/v1/apis/%"])
+@pytest.mark.parametrize("path", ["/v1/apis/a%00b", "/v1/apis/a%zz", "/v1/apis/a%2", "/v1/apis/%", "/v1/apis/%ff",
+                                  "/v1/apis/weather/plans/%C3%28", "/v1/consumers/%ed%a0%80"])
 def test_broken_escapes(unchanged, path):
     unchanged.refused(unchanged.get(path), 400, "malformed_request", "path")
 
@@ -413,6 +419,26 @@ def test_what_cannot_be_made(unchanged, change, status, name, field, mend):
 ])
 def test_malformed_json_names_the_member(unchanged, path, body, field):
     unchanged.refused(unchanged.raw("POST", path, body, JSON), 400, "malformed_json", field)
+
+
+@pytest.mark.parametrize("path, field", [
+    ("/v1/keys?api=nope", "api"), ("/v1/keys?consumer=nobody", "consumer"),
+    ("/v1/keys?api=weather&environment=mars", "environment"), ("/v1/subscriptions?consumer=con_999", "consumer"),
+    ("/v1/subscriptions?api=nope&environment=mars", "api")])
+def test_query_that_names_nothing(unchanged, path, field):
+    unchanged.refused(unchanged.get(path), 422, "unknown_reference", field)
+
+
+@pytest.mark.parametrize("method, path, body, detail", [
+    ("POST", "/v1/verify", {"api": "weather", "cost": "1"}, "it is not a whole number from 0 to 1000000000000"),
+    ("GET", "/v1/keys?limit=x", None, "it is not a number from 1 to 1000"),
+    ("GET", "/v1/apis?cursor=%ff", None, "it is not UTF-8"),
+    ("POST", "/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, limit=10**15 + 1)]},
+     "use a limit and a burst of 1 to 1000000000000000, at most 1000000000 a second, per 1s to 366d"),
+])
+def test_problems_say_what_it_must_be(unchanged, method, path, body, detail):
+    reply = unchanged.call(method, path, body)
+    assert detail in (reply.json["detail"], reply.json["mend"]), reply
 
 
 # ---- conflicts, versions, repeated requests ----
