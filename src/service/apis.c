@@ -132,7 +132,7 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         if (err != TK_OK)
                 return err;
         err = tk_value_text(job->op.fault, "/description", job->input->description, TK_DESCRIPTION_MAX);
-        if (err != TK_OK || !job->input->description.ptr)
+        if (err != TK_OK || !tk_text_changes(job->input->description, job->api.description))
                 return err;
         json_t *before = tk_view_api(&job->api);
         job->api.description = job->input->description;

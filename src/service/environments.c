@@ -177,7 +177,7 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         enum tk_err err = find(job, txn);
         if (err == TK_OK)
                 err = tk_value_text(job->op.fault, "/description", description, TK_DESCRIPTION_MAX);
-        if (err != TK_OK || !description.ptr)
+        if (err != TK_OK || !tk_text_changes(description, job->environment.description))
                 return err;
         json_t *before = tk_view_environment(&job->environment);
         job->environment.description = description;

@@ -109,8 +109,10 @@ enum tk_err tk_filter_place(struct tk_op *op, struct tk_txn *txn, struct tk_str 
 
 enum tk_err tk_value_name(struct tk_fault *fault, const char *field, struct tk_str name);
 enum tk_err tk_value_consumer_name(struct tk_fault *fault, const char *field, struct tk_str name);
-/* UTF-8 without control characters, at most max bytes; absent is fine. */
+/* UTF-8 without control characters and without an API key, at most max bytes; absent is fine. */
 enum tk_err tk_value_text(struct tk_fault *fault, const char *field, struct tk_str text, size_t max);
+/* Whether a text was given and is another than the object has. A change without any leaves nothing behind. */
+bool tk_text_changes(struct tk_str given, struct tk_str current);
 enum tk_err tk_value_metadata(struct tk_fault *fault, struct tk_str metadata);
 enum tk_err tk_value_limits(struct tk_fault *fault, const struct tk_input_limits *input,
                             struct tk_limit_def ret_limits[TK_LIMITS_MAX], uint32_t *ret_count);

@@ -61,6 +61,11 @@ enum tk_err tk_value_text(struct tk_fault *fault, const char *field, struct tk_s
         return TK_OK;
 }
 
+bool tk_text_changes(struct tk_str given, struct tk_str current)
+{
+        return given.ptr && !tk_str_equal(given, current);
+}
+
 enum tk_err tk_value_metadata(struct tk_fault *fault, struct tk_str metadata)
 {
         if (metadata.len <= TK_METADATA_MAX)

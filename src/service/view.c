@@ -175,6 +175,14 @@ json_t *tk_view_key(const struct tk_key *key)
         return stamped(object, key->version, key->created_s, key->updated_s);
 }
 
+bool tk_view_same(json_t *before, json_t *after)
+{
+        bool same = before && after && json_equal(before, after);
+        json_decref(before);
+        json_decref(after);
+        return same;
+}
+
 static const struct {
         enum tk_state state;
         const char *name;

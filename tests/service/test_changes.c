@@ -84,11 +84,148 @@ static void an_environment_is_described(void **state)
         assert_int_equal(fixture_decide(f, &issued, "weather", NULL), TK_CODE_valid);
 }
 
+/* ---- changes that are none ---- */
+
+static const struct tk_input_limit limits[] = {{.per = S("1m"), .limit_set = true, .limit = 5}};
+static const struct tk_str scopes[] = {S("alerts:read"), S("forecast:*")};
+static const struct tk_str scopes_in_another_order[] = {S("forecast:*"), S("alerts:read"), S("forecast:*")};
+static const struct tk_str methods[] = {S("GET")}, methods_in_lower_case[] = {S("get")};
+
+#define LIST(array)                                                                                          \
+        {                                                                                                    \
+                .set = true, .items = (array), .count = sizeof(array) / sizeof((array)[0])                   \
+        }
+
+/* Change each noun in a way that makes no difference; the sum of their versions is what is returned. */
+static uint64_t change_nothing(struct fixture *f, struct tk_str text, struct tk_str metadata,
+                               const struct tk_input_key *key_input, struct tk_str key_id,
+                               struct tk_str sub_id)
+{
+        struct tk_api api;
+        struct tk_environment environment;
+        struct tk_scope scope;
+        struct tk_plan plan;
+        struct tk_consumer consumer;
+        struct tk_subscription subscription;
+        struct tk_key *key;
+        struct tk_input_plan plan_input = {.description = text};
+        if (text.ptr)
+                plan_input.limits = (struct tk_input_limits)LIST(limits);
+        struct tk_input_subscription sub_input = {.plan = text.ptr ? S("open") : TK_STR_NONE};
+        struct tk_str name = S("weather");
+        assert_int_equal(tk_service_api_update(f->service, &f->admin, name, 0,
+                                               &(struct tk_input_api){.description = text}, &f->arena, &api,
+                                               &f->fault),
+                         TK_OK);
+        assert_int_equal(describe(f, name, 0, text, &environment), TK_OK);
+        assert_int_equal(tk_service_scope_update(f->service, &f->admin, name, S("alerts:read"), 0,
+                                                 &(struct tk_input_scope){.description = text}, &f->arena,
+                                                 &scope, &f->fault),
+                         TK_OK);
+        assert_int_equal(tk_service_plan_update(f->service, &f->admin, name, S("open"), 0, &plan_input,
+                                                &f->arena, &plan, &f->fault),
+                         TK_OK);
+        assert_int_equal(tk_service_consumer_update(
+                                 f->service, &f->admin, S("default"), 0,
+                                 &(struct tk_input_consumer){.description = text, .metadata = metadata},
+                                 &f->arena, &consumer, &f->fault),
+                         TK_OK);
+        assert_int_equal(tk_service_subscription_update(f->service, &f->admin, sub_id, 0, &sub_input,
+                                                        &f->arena, &subscription, &f->fault),
+                         TK_OK);
+        assert_int_equal(tk_service_key_update(f->service, &f->admin, key_id, 0, key_input, &f->arena, &key,
+                                               &f->fault),
+                         TK_OK);
+        assert_true(tk_str_equal(consumer.metadata, S("{\"a\":1,\"b\":2}")));
+        return api.version + environment.version + scope.version + plan.version + consumer.version +
+               subscription.version + key->version;
+}
+
+/* A key of weather with everything that a change can be about, and texts on what surrounds it. */
+static struct tk_str make_everything(struct fixture *f)
+{
+        struct tk_key_issued issued;
+        struct tk_key *key;
+        fixture_issue(f, "weather", "alerts:read", &issued);
+        struct tk_str id = fixture_key_id(f, issued.key);
+        fixture_issue(f, "weather", "forecast:read", &issued);
+        struct tk_input_key input = {.name = S("shop"),
+                                     .metadata = S("{\"a\":1,\"b\":2}"),
+                                     .scopes = LIST(scopes),
+                                     .limits = LIST(limits),
+                                     .methods = LIST(methods),
+                                     .expires_at = {.set = true, .s = 4000000000}};
+        assert_int_equal(
+                tk_service_key_update(f->service, &f->admin, id, 1, &input, &f->arena, &key, &f->fault),
+                TK_OK);
+        assert_int_equal(key->version, 2);
+        struct tk_consumer consumer;
+        assert_int_equal(
+                tk_service_consumer_update(f->service, &f->admin, S("default"), 0,
+                                           &(struct tk_input_consumer){.metadata = S("{\"a\":1,\"b\":2}")},
+                                           &f->arena, &consumer, &f->fault),
+                TK_OK);
+        struct tk_plan plan;
+        struct tk_input_plan plan_input = {.limits = LIST(limits)};
+        assert_int_equal(tk_service_plan_update(f->service, &f->admin, S("weather"), S("open"), 0,
+                                                &plan_input, &f->arena, &plan, &f->fault),
+                         TK_OK);
+        return id;
+}
+
+static struct tk_str only_subscription(struct fixture *f)
+{
+        struct tk_input_subscription_filter filter = {.api = S("weather")};
+        struct tk_subscription *list;
+        size_t count;
+        assert_int_equal(tk_service_subscription_list(f->service, &filter, (struct tk_page){.limit = 2},
+                                                      &f->arena, &list, &count, &f->fault),
+                         TK_OK);
+        assert_int_equal(count, 1);
+        return tk_arena_printf(&f->arena, "sub_%llu", (unsigned long long)list[0].id);
+}
+
+static void a_change_that_changes_nothing_leaves_nothing(void **state)
+{
+        struct fixture *f = *state;
+        struct tk_str key_id = make_everything(f), sub_id = only_subscription(f);
+        struct tk_input_key nothing = {0};
+        struct tk_input_key same = {.name = S("shop"),
+                                    .metadata = S("{\"b\":2,\"a\":1}"),
+                                    .scopes = LIST(scopes_in_another_order),
+                                    .limits = LIST(limits),
+                                    .methods = LIST(methods_in_lower_case),
+                                    .expires_at = {.set = true, .s = 4000000000}};
+        struct census before = census_of(f);
+        f->now_ns += 5 * TK_NS_PER_S;
+        uint64_t versions = change_nothing(f, TK_STR_NONE, TK_STR_NONE, &nothing, key_id, sub_id);
+        assert_int_equal(change_nothing(f, S(""), S("{\"b\":2,\"a\":1}"), &same, key_id, sub_id), versions);
+        struct census after = census_of(f);
+        assert_int_equal(after.feed_seq, before.feed_seq);
+        assert_int_equal(after.newest->seq, before.newest->seq);
+        assert_int_equal(versions, 1 + 1 + 1 + 2 + 2 + 1 + 2);
+        struct tk_environment environment;
+        assert_int_equal(describe(f, S("weather"), 1, S("other"), &environment), TK_OK);
+        assert_int_equal(census_of(f).feed_seq, before.feed_seq + 1);
+}
+
+/* It says so also where the version is not the one that was read. */
+static void no_change_to_another_version_is_stale(void **state)
+{
+        struct fixture *f = *state;
+        struct tk_environment environment;
+        struct tk_key_issued issued;
+        fixture_issue(f, "weather", NULL, &issued);
+        assert_int_equal(describe(f, S("weather"), 2, S(""), &environment), TK_STALE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
                 T(an_environment_is_described),
+                T(a_change_that_changes_nothing_leaves_nothing),
+                T(no_change_to_another_version_is_stale),
         };
         return cmocka_run_group_tests_name("service/changes", tests, NULL, NULL);
 }
