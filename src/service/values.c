@@ -19,6 +19,35 @@ static struct tk_str shown(struct tk_str value)
         return (struct tk_str){value.ptr ? value.ptr : "", value.len < 80 ? value.len : 80};
 }
 
+/* A run of letters, digits and `_`, as long as it gets. */
+static struct tk_str next_word(struct tk_str *inout_rest)
+{
+        struct tk_str rest = *inout_rest;
+        size_t start = 0, end;
+        while (start < rest.len && !isalnum((unsigned char)rest.ptr[start]))
+                start++;
+        for (end = start; end < rest.len && (isalnum((unsigned char)rest.ptr[end]) || rest.ptr[end] == '_');)
+                end++;
+        *inout_rest = tk_str_skip(rest, end);
+        return (struct tk_str){rest.ptr + start, end - start};
+}
+
+/*
+ * What is written here is shown, logged and kept: a key would be in the registry in plain text. Its check characters tell it
+ * from what only looks like one.
+ */
+static enum tk_err refuse_key(struct tk_fault *fault, const char *field, struct tk_str text)
+{
+        while (text.len > 0) {
+                struct tk_key_parts parts;
+                if (tk_key_parse(next_word(&text), &parts))
+                        return tk_fault_set(fault, TK_FAULT_invalid_value, field,
+                                            "leave it out; to speak of a key use its id, such as key_17",
+                                            "it holds an API key, and keys are kept nowhere in plain text");
+        }
+        return TK_OK;
+}
+
 enum tk_err tk_value_name(struct tk_fault *fault, const char *field, struct tk_str name)
 {
         if (tk_str_is_name(name, TK_NAME_MAX))
@@ -31,6 +60,9 @@ enum tk_err tk_value_name(struct tk_fault *fault, const char *field, struct tk_s
 /* Wider than other names: providers use their own customer ids and mail addresses here. */
 enum tk_err tk_value_consumer_name(struct tk_fault *fault, const char *field, struct tk_str name)
 {
+        enum tk_err err = refuse_key(fault, field, name);
+        if (err != TK_OK)
+                return err;
         bool good = name.len >= 1 && name.len <= TK_NAME_MAX && isalnum((unsigned char)name.ptr[0]) &&
                     !tk_str_starts_with(name, TK_STR("con_"));
         for (size_t i = 0; good && i < name.len; i++)
@@ -58,7 +90,7 @@ enum tk_err tk_value_text(struct tk_fault *fault, const char *field, struct tk_s
         if (!tk_str_is_utf8(text))
                 return tk_fault_set(fault, TK_FAULT_invalid_value, field, "send it as UTF-8",
                                     "it is not UTF-8");
-        return TK_OK;
+        return refuse_key(fault, field, text);
 }
 
 bool tk_text_changes(struct tk_str given, struct tk_str current)
@@ -68,11 +100,12 @@ bool tk_text_changes(struct tk_str given, struct tk_str current)
 
 enum tk_err tk_value_metadata(struct tk_fault *fault, struct tk_str metadata)
 {
-        if (metadata.len <= TK_METADATA_MAX)
-                return TK_OK;
-        return tk_fault_set(
-                fault, TK_FAULT_invalid_value, "/metadata", "keep large data elsewhere and an id of it here",
-                "it has %zu bytes as compact JSON, %d are allowed", metadata.len, TK_METADATA_MAX);
+        if (metadata.len > TK_METADATA_MAX)
+                return tk_fault_set(fault, TK_FAULT_invalid_value, "/metadata",
+                                    "keep large data elsewhere and an id of it here",
+                                    "it has %zu bytes as compact JSON, %d are allowed", metadata.len,
+                                    TK_METADATA_MAX);
+        return refuse_key(fault, "/metadata", metadata);
 }
 
 /* ---- limits ---- */

@@ -219,6 +219,58 @@ static void no_change_to_another_version_is_stale(void **state)
         assert_int_equal(describe(f, S("weather"), 2, S(""), &environment), TK_STALE);
 }
 
+/* ---- keys in texts ---- */
+
+static void assert_refuses_key(struct fixture *f, enum tk_err err, const char *field, struct tk_str plaintext)
+{
+        assert_int_equal(err, TK_INVALID);
+        assert_int_equal(f->fault.code, TK_FAULT_invalid_value);
+        assert_string_equal(f->fault.field, field);
+        assert_non_null(strstr(f->fault.detail, "it holds an API key"));
+        assert_null(memmem(f->fault.detail, strlen(f->fault.detail), plaintext.ptr, plaintext.len));
+}
+
+static void a_plaintext_key_is_written_down_nowhere(void **state)
+{
+        struct fixture *f = *state;
+        struct tk_key_issued issued, second;
+        struct tk_consumer consumer;
+        struct tk_environment environment;
+        struct tk_key *key;
+        fixture_issue(f, "weather", NULL, &issued);
+        struct tk_str plain = tk_secret_view(&issued.plaintext), id = fixture_key_id(f, issued.key);
+        struct tk_str within = tk_arena_printf(&f->arena, "used with key=\"%.*s\".", TK_STR_ARG(plain));
+        struct tk_str member = tk_arena_printf(&f->arena, "{\"k\":\"%.*s\"}", TK_STR_ARG(plain));
+        uint64_t feed_seq = census_of(f).feed_seq;
+
+        struct tk_input_consumer named = {.name = plain};
+        assert_refuses_key(
+                f, tk_service_consumer_create(f->service, &f->admin, &named, &f->arena, &consumer, &f->fault),
+                "/name", plain);
+        struct tk_input_key owned = {.api = S("weather"), .consumer = plain, .create_missing = true};
+        assert_refuses_key(f,
+                           tk_service_key_issue(f->service, &f->admin, &owned, &f->arena, &second, &f->fault),
+                           "/consumer", plain);
+        struct tk_input_key called = {.name = within};
+        assert_refuses_key(
+                f, tk_service_key_update(f->service, &f->admin, id, 0, &called, &f->arena, &key, &f->fault),
+                "/name", plain);
+        struct tk_input_key noted = {.metadata = member};
+        assert_refuses_key(
+                f, tk_service_key_update(f->service, &f->admin, id, 0, &noted, &f->arena, &key, &f->fault),
+                "/metadata", plain);
+        assert_refuses_key(f, describe(f, S("weather"), 0, within, &environment), "/description", plain);
+        assert_refuses_key(f,
+                           tk_service_key_set_state(f->service, &f->admin, id, 0, TK_STATE_REVOKED, within,
+                                                    &f->arena, &key, &f->fault),
+                           "/reason", plain);
+        assert_int_equal(census_of(f).feed_seq, feed_seq);
+
+        /* One character less, and it is none. */
+        struct tk_str broken = {plain.ptr, plain.len - 1};
+        assert_int_equal(describe(f, S("weather"), 0, broken, &environment), TK_OK);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -226,6 +278,7 @@ int main(void)
                 T(an_environment_is_described),
                 T(a_change_that_changes_nothing_leaves_nothing),
                 T(no_change_to_another_version_is_stale),
+                T(a_plaintext_key_is_written_down_nowhere),
         };
         return cmocka_run_group_tests_name("service/changes", tests, NULL, NULL);
 }
