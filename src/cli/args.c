@@ -167,6 +167,39 @@ static int check_complete(const struct tk_cli_run *run)
         return TK_CLI_EXIT_ok;
 }
 
+/* The flags of a change that need not be there, each for itself: without any there is nothing to change. */
+static uint64_t change_flags(const struct tk_cli_command *command)
+{
+        uint64_t flags = 0;
+        for (size_t i = 0; i < TK_CLI_OPTION_COUNT; i++)
+                if (tk_cli_options[i].member)
+                        flags |= UINT64_C(1) << i;
+        return flags & command->options & ~command->required;
+}
+
+static int nothing_to_change(const struct tk_cli_run *run, uint64_t flags)
+{
+        char mend[256] = "give at least one of";
+        size_t used = strlen(mend);
+        for (size_t i = 0; i < TK_CLI_OPTION_COUNT && used < sizeof(mend); i++)
+                if (flags >> i & 1)
+                        used += (size_t)snprintf(mend + used, sizeof(mend) - used, " --%s",
+                                                 tk_cli_options[i].flag);
+        return tk_cli_fail(TK_CLI_EXIT_usage, NULL, mend, "`%s %s` needs something to change",
+                           run->noun->name, run->command->verb);
+}
+
+static int check_change(const struct tk_cli_run *run)
+{
+        uint64_t flags = change_flags(run->command);
+        if (!run->command->method || strcmp(run->command->method, "PATCH") != 0 || flags == 0)
+                return TK_CLI_EXIT_ok;
+        for (size_t i = 0; i < run->given_count; i++)
+                if (flags >> run->given[i].option & 1)
+                        return TK_CLI_EXIT_ok;
+        return nothing_to_change(run, flags);
+}
+
 int tk_cli_args_parse(struct tk_cli_run *run, int word_count, char *const *words, bool *ret_help)
 {
         struct tk_cli_given *given = tk_arena_alloc(run->arena, sizeof(*given) * ((size_t)word_count + 1));
@@ -194,7 +227,8 @@ int tk_cli_args_parse(struct tk_cli_run *run, int word_count, char *const *words
                         return exit;
         }
         *ret_help = false;
-        return check_complete(run);
+        int exit = check_complete(run);
+        return exit == TK_CLI_EXIT_ok ? check_change(run) : exit;
 }
 
 /* ---- reading what was given ---- */

@@ -9,6 +9,7 @@ static const struct tk_cli_column columns[] = {
         {"API", "api", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD},
         {"TAG", "tag", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
         {"STATE", "state", TK_CLI_AS_STATE, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
+        {"DESCRIPTION", "description", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
         {"CREATED", "created_at", TK_CLI_AS_TIME, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE | TK_CLI_IF_ROOM},
         {"UPDATED", "updated_at", TK_CLI_AS_TIME, TK_CLI_IN_RECORD},
         {"VERSION", "version", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD},
@@ -25,8 +26,8 @@ static const struct tk_cli_command commands[] = {
                 .argument = "NAME",
                 .summary = "add an environment to an API",
                 .example = "tollkeeper env create staging --api weather --tag stg",
-                .options =
-                        TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(tag) | TK_CLI_HAS(idempotency_key),
+                .options = TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(tag) | TK_CLI_HAS(description) |
+                           TK_CLI_HAS(idempotency_key),
                 .required = TK_CLI_HAS(api),
                 .method = "POST",
                 .path = "/v1/apis/{api}/environments",
@@ -53,6 +54,19 @@ static const struct tk_cli_command commands[] = {
                 .required = TK_CLI_HAS(api),
                 .method = "GET",
                 .path = "/v1/apis/{api}/environments/{}",
+                .run = tk_cli_run_record,
+        },
+        {
+                .verb = "update",
+                .argument = "ENV",
+                .summary = "change the description of an environment",
+                .example = "tollkeeper env update test --api weather --description \"For trials\"",
+                .options = TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(description) |
+                           TK_CLI_HAS(if_version),
+                .required = TK_CLI_HAS(api) | TK_CLI_HAS(description),
+                .method = "PATCH",
+                .path = "/v1/apis/{api}/environments/{}",
+                .done = "updated",
                 .run = tk_cli_run_record,
         },
         {

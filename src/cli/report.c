@@ -62,14 +62,32 @@ static bool pointer_within(const char *pointer, const char *member_path)
         return *pointer == '\0' || *pointer == '/';
 }
 
+/* Headers of a request that a flag becomes. */
+static const struct {
+        const char *header;
+        enum tk_cli_option option;
+} header_flags[] = {
+        {"If-Match", TK_CLI_OPTION_if_version},
+        {"Idempotency-Key", TK_CLI_OPTION_idempotency_key},
+};
+
+static bool is_from(const char *field, enum tk_cli_option option)
+{
+        const char *member_path = tk_cli_options[option].member;
+        if (member_path && (pointer_within(field, member_path) || strcmp(field, member_path) == 0))
+                return true;
+        for (size_t i = 0; i < sizeof(header_flags) / sizeof(header_flags[0]); i++)
+                if (header_flags[i].option == option && strcmp(header_flags[i].header, field) == 0)
+                        return true;
+        return false;
+}
+
 /* The flag that the field came from, or NULL. */
 static const char *flag_of(const struct tk_cli_run *run, const char *field)
 {
-        for (size_t i = 0; i < run->given_count; i++) {
-                const struct tk_cli_option_info *info = &tk_cli_options[run->given[i].option];
-                if (info->member && (pointer_within(field, info->member) || strcmp(field, info->member) == 0))
-                        return info->flag;
-        }
+        for (size_t i = 0; i < run->given_count; i++)
+                if (is_from(field, run->given[i].option))
+                        return tk_cli_options[run->given[i].option].flag;
         return NULL;
 }
 

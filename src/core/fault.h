@@ -24,7 +24,7 @@
         X(too_large, 413, TK_INVALID, "The request is too large")                                            \
         X(unsupported_media_type, 415, TK_INVALID, "The body must be application/json")                      \
         X(invalid_value, 422, TK_INVALID, "A value is not acceptable")                                       \
-        X(unknown_reference, 422, TK_INVALID, "The body names something that does not exist")                \
+        X(unknown_reference, 422, TK_INVALID, "The request names something that does not exist")             \
         X(idempotency_key_reused, 422, TK_CONFLICT, "This Idempotency-Key was used with another request")    \
         X(precondition_required, 428, TK_INVALID, "An If-Match header is needed")                            \
         X(rate_limited, 429, TK_BUSY, "Over a rate limit")                                                   \

@@ -79,3 +79,8 @@ bool tk_gate_environment(const struct tk_gate *gate, struct tk_str api, struct t
                 *ret_environment = ref;
         return ref != 0;
 }
+
+bool tk_gate_has_api(const struct tk_gate *gate, struct tk_str api)
+{
+        return tk_policy_has_api(tk_gate_area(gate, TK_FILE_POLICY), api);
+}

@@ -49,6 +49,9 @@ bool tk_gate_available(const struct tk_gate *gate, const char **ret_why);
 bool tk_gate_environment(const struct tk_gate *gate, struct tk_str api, struct tk_str environment,
                          uint32_t *ret_environment);
 
+/* Whether the API has any environment at all. Walks them all: to say what was wrong with a name, not for each request. */
+bool tk_gate_has_api(const struct tk_gate *gate, struct tk_str api);
+
 /* One question to the gate. Zero what is not known: checks without what they need pass, except where a key is restricted. */
 struct tk_ask {
         struct tk_str key;                 /* as presented; ptr NULL: none was */

@@ -151,6 +151,36 @@ uint32_t tk_policy_find_environment(struct tk_area *policy, struct tk_str api, s
         return 0;
 }
 
+static bool is_of_api(const struct tk_format_environment *record, struct tk_str api)
+{
+        struct tk_str its_api;
+        return tk_policy_text(&record->head, record->api, &its_api) && tk_str_equal(its_api, api);
+}
+
+static bool chain_has_api(struct tk_area *policy, uint32_t ref, struct tk_str api)
+{
+        while (ref) {
+                const struct tk_format_environment *record = tk_policy_environment(policy, ref);
+                if (!record)
+                        return false;
+                if (is_of_api(record, api))
+                        return true;
+                ref = next_in_chain(&record->head, ref);
+        }
+        return false;
+}
+
+bool tk_policy_has_api(struct tk_area *policy, struct tk_str api)
+{
+        const struct tk_format_chains *chains = tk_policy_chains(policy);
+        for (uint32_t i = 0; i < TK_POLICY_ENVIRONMENT_BUCKETS; i++) {
+                uint32_t first = atomic_load_explicit(&chains->environments[i], memory_order_acquire);
+                if (chain_has_api(policy, first, api))
+                        return true;
+        }
+        return false;
+}
+
 static bool is_pattern(const struct tk_format_pattern *record, uint32_t api_id, struct tk_str text)
 {
         struct tk_str its_text;

@@ -46,6 +46,8 @@ uint32_t tk_policy_pattern_bucket(uint32_t api_id, struct tk_str text);
 
 /* Reference, or 0 when there is none. */
 uint32_t tk_policy_find_environment(struct tk_area *policy, struct tk_str api, struct tk_str name);
+/* Whether any environment is of this API: walks them all, so for faults only. */
+bool tk_policy_has_api(struct tk_area *policy, struct tk_str api);
 uint32_t tk_policy_find_pattern(struct tk_area *policy, uint32_t api_id, struct tk_str text);
 
 /* FNV-1a, 64 bits: continue `hash` (start: TK_FNV_START) with these bytes. */

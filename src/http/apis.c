@@ -2,6 +2,7 @@
  * Answers for APIs. On workers. See handlers.h.
  */
 #include "http/handlers.h"
+#include "http/inputs.h"
 #include "http/reply.h"
 #include "service/view.h"
 
@@ -22,19 +23,13 @@ static const struct tk_json_member change_members[] = {
 };
 static const struct tk_json_shape change_shape = TK_JSON_SHAPE(change_members);
 
-static const struct tk_json_member environment_members[] = {
-        {"name", tk_json_read_text, offsetof(struct tk_input_environment, name), true},
-        {"tag", tk_json_read_text, offsetof(struct tk_input_environment, tag), false},
-};
-static const struct tk_json_shape environment_shape = TK_JSON_SHAPE(environment_members);
-
 static enum tk_err read_environments(struct tk_json_reader *reader, const json_t *value, void *ret_api)
 {
         struct tk_input_api *api = ret_api;
         void *items;
         enum tk_err err =
-                tk_json_read_list(reader, value, &environment_shape, sizeof(struct tk_input_environment),
-                                  &items, &api->environment_count);
+                tk_json_read_list(reader, value, &tk_json_environment_shape,
+                                  sizeof(struct tk_input_environment), &items, &api->environment_count);
         api->environments_set = err == TK_OK;
         api->environments = err == TK_OK ? items : NULL;
         return err;

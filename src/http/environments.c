@@ -2,16 +2,16 @@
  * Answers for the environments of an API. On workers. See handlers.h.
  */
 #include "http/handlers.h"
+#include "http/inputs.h"
 #include "http/reply.h"
 #include "service/view.h"
 
 #include <stddef.h>
 
-static const struct tk_json_member new_members[] = {
-        {"name", tk_json_read_text, offsetof(struct tk_input_environment, name), true},
-        {"tag", tk_json_read_text, offsetof(struct tk_input_environment, tag), false},
+static const struct tk_json_member change_members[] = {
+        {"description", tk_json_read_text, offsetof(struct tk_input_environment, description), false},
 };
-static const struct tk_json_shape new_shape = TK_JSON_SHAPE(new_members);
+static const struct tk_json_shape change_shape = TK_JSON_SHAPE(change_members);
 
 static enum tk_err reply_with(struct tk_request *request, enum tk_err err,
                               const struct tk_environment *environment)
@@ -23,7 +23,7 @@ static enum tk_err reply_with(struct tk_request *request, enum tk_err err,
 enum tk_err tk_http_environment_create(struct tk_request *request)
 {
         struct tk_input_environment input = {0};
-        enum tk_err err = tk_request_creation(request, &new_shape, &input);
+        enum tk_err err = tk_request_creation(request, &tk_json_environment_shape, &input);
         struct tk_environment made;
         if (err == TK_OK)
                 err = tk_service_environment_create(request->service, &request->caller, request->params[0],
@@ -33,6 +33,19 @@ enum tk_err tk_http_environment_create(struct tk_request *request)
         return tk_reply_created(request, tk_view_environment(&made), made.version,
                                 "/v1/apis/%.*s/environments/%.*s", TK_STR_ARG(made.api_name),
                                 TK_STR_ARG(made.name));
+}
+
+enum tk_err tk_http_environment_update(struct tk_request *request)
+{
+        struct tk_input_environment input = {0};
+        uint64_t version;
+        enum tk_err err = tk_request_change(request, &change_shape, &input, &version);
+        struct tk_environment environment;
+        if (err == TK_OK)
+                err = tk_service_environment_update(request->service, &request->caller, request->params[0],
+                                                    request->params[1], version, &input, &request->arena,
+                                                    &environment, &request->fault);
+        return reply_with(request, err, &environment);
 }
 
 static enum tk_err set_state(struct tk_request *request, enum tk_state state)

@@ -21,6 +21,7 @@ struct tk_request;
         X(api_resume)                                                                                        \
         X(environment_list)                                                                                  \
         X(environment_create)                                                                                \
+        X(environment_update)                                                                                \
         X(environment_get)                                                                                   \
         X(environment_suspend)                                                                               \
         X(environment_resume)                                                                                \

@@ -1,11 +1,18 @@
 /*
- * Reads limits and restrictions. See inputs.h.
+ * Reads limits, restrictions and environments. See inputs.h.
  */
 #include "http/inputs.h"
 
 #include "service/service.h"
 
 #include <stddef.h>
+
+static const struct tk_json_member environment_members[] = {
+        {"name", tk_json_read_text, offsetof(struct tk_input_environment, name), true},
+        {"tag", tk_json_read_text, offsetof(struct tk_input_environment, tag), false},
+        {"description", tk_json_read_text, offsetof(struct tk_input_environment, description), false},
+};
+const struct tk_json_shape tk_json_environment_shape = TK_JSON_SHAPE(environment_members);
 
 /* A number that may be left out: the struct says whether it was given. */
 static enum tk_err read_limit(struct tk_json_reader *reader, const json_t *value, void *ret_limit)

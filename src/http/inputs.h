@@ -1,11 +1,14 @@
 /*
- * Readers of the parts that several bodies share: lists of limits, and the restrictions of a key. For the tables of
- * json_read.h. Any thread.
+ * Readers of the parts that several bodies share: lists of limits, the restrictions of a key, environments. For the tables
+ * of json_read.h. Any thread.
  */
 #ifndef TK_HTTP_INPUTS_H
 #define TK_HTTP_INPUTS_H
 
 #include "http/json_read.h"
+
+/* Of a new environment, by itself or with its API: fills a struct tk_input_environment. */
+extern const struct tk_json_shape tk_json_environment_shape;
 
 enum tk_err tk_json_read_limits(struct tk_json_reader *reader, const json_t *value,
                                 void *ret_limits); /* tk_input_limits */

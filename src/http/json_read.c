@@ -11,8 +11,11 @@
 
 /* ---- parsing ---- */
 
-/* jansson would recurse 2,048 deep; brackets inside texts do not count. */
-static bool depth_fits(struct tk_str body)
+/*
+ * Where the body is nested deeper than we go, or its length. jansson would recurse 2,048 deep; brackets inside texts do not
+ * count.
+ */
+static size_t too_deep_at(struct tk_str body)
 {
         unsigned depth = 0;
         bool in_text = false;
@@ -24,21 +27,23 @@ static bool depth_fits(struct tk_str body)
                         in_text = !in_text;
                 else if (!in_text && (c == '{' || c == '[')) {
                         if (++depth > TK_JSON_DEPTH_MAX)
-                                return false;
+                                return i;
                 } else if (!in_text && (c == '}' || c == ']') && depth > 0)
                         depth--;
         }
-        return true;
+        return body.len;
 }
 
 /* jansson's own texts quote the body around the error, which may be a key: only the place is repeated. */
-static enum tk_err parse_fault(const json_error_t *error, struct tk_fault *fault)
+static enum tk_err parse_fault(struct tk_str body, const json_error_t *error, struct tk_fault *fault)
 {
+        struct tk_json_place place = {0};
         switch (json_error_code(error)) {
         case json_error_out_of_memory:
                 return TK_NOMEM;
-        case json_error_duplicate_key:
-                return tk_fault_set(fault, TK_FAULT_malformed_json, "", "give each member once",
+        case json_error_duplicate_key: /* it has just read the name */
+                place = tk_json_locate(body, (size_t)error->position);
+                return tk_fault_set(fault, TK_FAULT_malformed_json, place.at, "give each member once",
                                     "a member appears twice, before line %d column %d", error->line,
                                     error->column);
         case json_error_invalid_utf8:
@@ -62,13 +67,15 @@ static enum tk_err parse_fault(const json_error_t *error, struct tk_fault *fault
 
 enum tk_err tk_json_parse(struct tk_str body, json_t **ret_json, struct tk_fault *fault)
 {
-        if (!depth_fits(body))
-                return tk_fault_set(fault, TK_FAULT_malformed_json, "", "nest at most 16 deep",
-                                    "it is nested more than %d deep", TK_JSON_DEPTH_MAX);
+        size_t deep_at = too_deep_at(body);
+        if (deep_at < body.len)
+                return tk_fault_set(fault, TK_FAULT_malformed_json, tk_json_locate(body, deep_at).at,
+                                    "nest at most 16 deep", "it is nested more than %d deep",
+                                    TK_JSON_DEPTH_MAX);
         json_error_t error;
         json_t *json = json_loadb(body.ptr ? body.ptr : "", body.len, JSON_REJECT_DUPLICATES, &error);
         if (!json)
-                return parse_fault(&error, fault);
+                return parse_fault(body, &error, fault);
         if (!json_is_object(json)) {
                 json_decref(json);
                 return tk_fault_set(fault, TK_FAULT_malformed_json, "", "send one JSON object",
@@ -85,48 +92,12 @@ struct tk_json_reader tk_json_reader_init(struct tk_arena *arena, struct tk_faul
         return (struct tk_json_reader){.arena = arena, .fault = fault};
 }
 
-static void append(struct tk_json_reader *reader, char c)
-{
-        if (reader->at_len + 1 >= sizeof(reader->at))
-                return;
-        reader->at[reader->at_len++] = c;
-        reader->at[reader->at_len] = '\0';
-}
-
-/* One step down, escaped as RFC 6901 wants. Returns where to come back to. */
-static size_t enter(struct tk_json_reader *reader, const char *step)
-{
-        size_t before = reader->at_len;
-        append(reader, '/');
-        for (; *step; step++) {
-                if (*step == '~' || *step == '/') {
-                        append(reader, '~');
-                        append(reader, *step == '~' ? '0' : '1');
-                } else {
-                        append(reader, *step);
-                }
-        }
-        return before;
-}
-
-static size_t enter_index(struct tk_json_reader *reader, size_t index)
-{
-        char step[24];
-        snprintf(step, sizeof(step), "%zu", index);
-        return enter(reader, step);
-}
-
-static void leave(struct tk_json_reader *reader, size_t before)
-{
-        reader->at_len = before;
-        reader->at[before] = '\0';
-}
-
 enum tk_err tk_json_wrong_type(struct tk_json_reader *reader, const char *wanted)
 {
         char mend[64];
         snprintf(mend, sizeof(mend), "use %s", wanted);
-        return tk_fault_set(reader->fault, TK_FAULT_invalid_value, reader->at, mend, "it is not %s", wanted);
+        return tk_fault_set(reader->fault, TK_FAULT_invalid_value, reader->place.at, mend, "it is not %s",
+                            wanted);
 }
 
 /* ---- objects ---- */
@@ -147,8 +118,8 @@ static enum tk_err unknown_member(struct tk_json_reader *reader, const struct tk
         for (size_t i = 0; i < shape->count && used < sizeof(mend); i++)
                 used += (size_t)snprintf(mend + used, sizeof(mend) - used, "%s%s", i > 0 ? ", " : "",
                                          shape->members[i].name);
-        enter(reader, name);
-        return tk_fault_set(reader->fault, TK_FAULT_unknown_field, reader->at, mend,
+        tk_json_enter(&reader->place, name);
+        return tk_fault_set(reader->fault, TK_FAULT_unknown_field, reader->place.at, mend,
                             "there is no such member here");
 }
 
@@ -159,8 +130,8 @@ static enum tk_err missing_members(struct tk_json_reader *reader, const json_t *
                 const struct tk_json_member *member = &shape->members[i];
                 if (!member->required || json_object_get(object, member->name))
                         continue;
-                enter(reader, member->name);
-                return tk_fault_set(reader->fault, TK_FAULT_invalid_value, reader->at, "add it",
+                tk_json_enter(&reader->place, member->name);
+                return tk_fault_set(reader->fault, TK_FAULT_invalid_value, reader->place.at, "add it",
                                     "it is missing");
         }
         return TK_OK;
@@ -179,11 +150,11 @@ enum tk_err tk_json_read(struct tk_json_reader *reader, const json_t *value,
                 const struct tk_json_member *member = find_member(shape, name);
                 if (!member)
                         return unknown_member(reader, shape, name);
-                size_t before = enter(reader, name);
+                size_t before = tk_json_enter(&reader->place, name);
                 enum tk_err err = member->read(reader, member_value, (char *)ret_struct + member->offset);
                 if (err != TK_OK)
                         return err;
-                leave(reader, before);
+                tk_json_leave(&reader->place, before);
         }
         return missing_members(reader, value, shape);
 }
@@ -199,12 +170,12 @@ enum tk_err tk_json_read_list(struct tk_json_reader *reader, const json_t *value
         if (!items)
                 return TK_NOMEM;
         for (size_t i = 0; i < count; i++) {
-                size_t before = enter_index(reader, i);
+                size_t before = tk_json_enter_index(&reader->place, i);
                 enum tk_err err =
                         tk_json_read(reader, json_array_get(value, i), shape, items + i * item_bytes);
                 if (err != TK_OK)
                         return err;
-                leave(reader, before);
+                tk_json_leave(&reader->place, before);
         }
         *ret_items = items;
         *ret_count = count;
@@ -263,11 +234,11 @@ enum tk_err tk_json_read_texts(struct tk_json_reader *reader, const json_t *valu
         if (!items)
                 return TK_NOMEM;
         for (size_t i = 0; i < count; i++) {
-                size_t before = enter_index(reader, i);
+                size_t before = tk_json_enter_index(&reader->place, i);
                 enum tk_err err = tk_json_read_text(reader, json_array_get(value, i), &items[i]);
                 if (err != TK_OK)
                         return err;
-                leave(reader, before);
+                tk_json_leave(&reader->place, before);
         }
         *(struct tk_input_list *)ret_list =
                 (struct tk_input_list){.set = true, .items = items, .count = count};

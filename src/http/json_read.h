@@ -10,10 +10,9 @@
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/fault.h"
+#include "http/json_place.h"
 
 #include <jansson.h>
-
-#define TK_JSON_DEPTH_MAX 16
 
 /*
  * Parse a body: one object in UTF-8, at most TK_JSON_DEPTH_MAX deep, no member twice, no NUL in texts.
@@ -25,8 +24,7 @@ enum tk_err tk_json_parse(struct tk_str body, json_t **ret_json, struct tk_fault
 struct tk_json_reader {
         struct tk_arena *arena;
         struct tk_fault *fault;
-        char at[96]; /* JSON pointer of the value that is being read */
-        size_t at_len;
+        struct tk_json_place place; /* of the value that is being read */
 };
 
 struct tk_json_reader tk_json_reader_init(struct tk_arena *arena, struct tk_fault *fault);

@@ -288,7 +288,7 @@ static enum tk_err read_cost(struct reading *reading)
         uint64_t cost;
         if (leading_zero || !ends_number(reading) || !tk_str_to_u64(text, &cost) || cost > TK_LIMIT_COST_MAX)
                 return invalid(reading, "/cost", "use a whole number from 0 to 1000000000000",
-                               "it is not one");
+                               "it is not a whole number from 0 to 1000000000000");
         reading->question->cost = cost;
         return TK_OK;
 }
@@ -354,7 +354,8 @@ static enum tk_err read_scope(struct reading *reading)
                 return scope_expression(reading);
         if (take(reading, '['))
                 return scope_list(reading);
-        return invalid(reading, "/scope", "use a string or an array of strings", "it is neither");
+        return invalid(reading, "/scope", "use a string or an array of strings",
+                       "it is neither a string nor an array");
 }
 
 static const struct {
@@ -384,6 +385,14 @@ static enum tk_err unknown_member(const struct reading *reading, struct tk_str n
                             "there is no such member here");
 }
 
+static enum tk_err given_twice(const struct reading *reading, struct tk_str name)
+{
+        char field[sizeof(reading->fault->field)];
+        snprintf(field, sizeof(field), "/%.*s", TK_STR_ARG(name));
+        return tk_fault_set(reading->fault, TK_FAULT_malformed_json, field, "give each member once",
+                            "it is given twice");
+}
+
 static enum tk_err read_member(struct reading *reading)
 {
         struct tk_str name;
@@ -398,7 +407,7 @@ static enum tk_err read_member(struct reading *reading)
                 if (name.len != members[i].name.len || memcmp(name.ptr, members[i].name.ptr, name.len) != 0)
                         continue;
                 if (reading->seen & 1u << i)
-                        return malformed(reading, "a member that is given twice");
+                        return given_twice(reading, name);
                 reading->seen |= 1u << i;
                 return members[i].read(reading);
         }

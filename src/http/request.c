@@ -211,13 +211,10 @@ static int hex_digit(char c)
         return -1;
 }
 
-bool tk_request_unescape(struct tk_request *request, struct tk_str text, const char *field,
-                         struct tk_str *ret_text)
+/* The text without its escapes. False, with a fault, where one is broken. */
+static bool unescape(struct tk_request *request, struct tk_str text, const char *field,
+                     struct tk_str *ret_text)
 {
-        if (text.len == 0 || !memchr(text.ptr, '%', text.len)) {
-                *ret_text = text;
-                return true;
-        }
         char *out = tk_arena_alloc(&request->arena, text.len);
         size_t len = 0;
         for (size_t i = 0; out && i < text.len; i++) {
@@ -238,6 +235,21 @@ bool tk_request_unescape(struct tk_request *request, struct tk_str text, const c
         if (!out)
                 return false;
         *ret_text = (struct tk_str){out, len};
+        return true;
+}
+
+bool tk_request_unescape(struct tk_request *request, struct tk_str text, const char *field,
+                         struct tk_str *ret_text)
+{
+        struct tk_str plain = text;
+        if (text.len > 0 && memchr(text.ptr, '%', text.len) && !unescape(request, text, field, &plain))
+                return false;
+        if (!tk_str_is_utf8(plain)) {
+                tk_fault_set(&request->fault, TK_FAULT_malformed_request, field,
+                             "send it as UTF-8, percent-encoded", "it is not UTF-8");
+                return false;
+        }
+        *ret_text = plain;
         return true;
 }
 
@@ -297,7 +309,7 @@ static enum tk_err page_from(struct tk_request *request, struct tk_str limit, st
         uint64_t rows = PAGE_LIMIT_DEFAULT, after = 0;
         if (limit.ptr && (!tk_str_to_u64(limit, &rows) || rows < 1 || rows > PAGE_LIMIT_MAX))
                 return tk_fault_set(&request->fault, TK_FAULT_invalid_value, "limit",
-                                    "use a number from 1 to 1000", "it is not one");
+                                    "use a number from 1 to 1000", "it is not a number from 1 to 1000");
         if (cursor.ptr && (!tk_str_to_u64(cursor, &after) || after > INT64_MAX))
                 return tk_fault_set(&request->fault, TK_FAULT_invalid_value, "cursor",
                                     "use the next_cursor of the page before", "it is not a cursor");

@@ -146,7 +146,7 @@ enum tk_err tk_request_page(struct tk_request *request, const struct tk_query *f
 
 /*
  * Percent-decode into the arena where there is something to decode. False, with a fault that names `field`, for a broken
- * escape or an escaped NUL.
+ * escape, an escaped NUL, or bytes that are not UTF-8.
  */
 bool tk_request_unescape(struct tk_request *request, struct tk_str text, const char *field,
                          struct tk_str *ret_text);

@@ -39,6 +39,7 @@ static const struct tk_route routes[] = {
         ADMIN("GET", "apis/{api}/environments", "apis:read", WORKER, environment_list),
         ADMIN("POST", "apis/{api}/environments", "apis:write", WORKER, environment_create),
         ADMIN("GET", ENVIRONMENT, "apis:read", WORKER, environment_get),
+        ADMIN("PATCH", ENVIRONMENT, "apis:write", WORKER, environment_update),
         ADMIN("POST", ENVIRONMENT "/suspend", "apis:write", URGENT, environment_suspend),
         ADMIN("POST", ENVIRONMENT "/resume", "apis:write", WORKER, environment_resume),
         ADMIN("GET", "apis/{api}/scopes", "apis:read", WORKER, scope_list),

@@ -24,6 +24,25 @@ static void remember(struct tk_environment_memo *memo, const struct tk_question 
         memo->environment = environment;
 }
 
+/* Enough of a name to recognise it. */
+static struct tk_str shown(struct tk_str name)
+{
+        return (struct tk_str){name.ptr, name.len < TK_NAME_MAX ? name.len : TK_NAME_MAX};
+}
+
+static enum tk_err no_environment(struct tk_request *request, const struct tk_question *question)
+{
+        struct tk_str api = shown(question->api), environment = shown(question->environment);
+        if (!tk_gate_has_api(request->server->gate, question->api))
+                return tk_fault_set(&request->fault, TK_FAULT_unknown_reference, "/api",
+                                    "use the name of an API that exists", "there is no API \"%.*s\"",
+                                    TK_STR_ARG(api));
+        return tk_fault_set(&request->fault, TK_FAULT_unknown_reference, "/environment",
+                            "use the name of an environment that the API has; left out, it is production",
+                            "the API \"%.*s\" has no environment \"%.*s\"", TK_STR_ARG(api),
+                            TK_STR_ARG(environment));
+}
+
 static enum tk_err find_environment(struct tk_request *request, const struct tk_question *question,
                                     uint32_t *ret_environment)
 {
@@ -38,11 +57,7 @@ static enum tk_err find_environment(struct tk_request *request, const struct tk_
                 remember(memo, question, *ret_environment);
                 return TK_OK;
         }
-        return tk_fault_set(&request->fault, TK_FAULT_unknown_reference, "/api",
-                            "use the name of an API and of an environment that it has",
-                            "there is no API \"%.*s\" with an environment \"%.*s\"",
-                            (int)(api.len < 64 ? api.len : 64), api.ptr,
-                            (int)(environment.len < 64 ? environment.len : 64), environment.ptr);
+        return no_environment(request, question);
 }
 
 enum tk_err tk_verify_prepare(struct tk_request *request, struct tk_question *ret_question,

@@ -7,15 +7,16 @@
 #include <assert.h>
 
 #define ENVIRONMENT_SELECT                                                                                   \
-        "SELECT e.id, e.version, e.api_id, e.state, a.name, e.name, e.tag, a.prefix, e.created_s, "          \
+        "SELECT e.id, e.version, e.api_id, e.state, a.name, e.name, e.tag, e.description, a.prefix, "        \
+        "e.created_s, "                                                                                      \
         "e.updated_s"                                                                                        \
         " FROM environments e JOIN apis a ON a.id = e.api_id "
 
 static const char ENVIRONMENT_INSERT[] =
-        "INSERT INTO environments (api_id, state, name, tag, created_s, updated_s)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id";
+        "INSERT INTO environments (api_id, state, name, tag, description, created_s, updated_s)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) RETURNING id";
 static const char ENVIRONMENT_UPDATE[] =
-        "UPDATE environments SET version = version + 1, state = ?3, updated_s = ?4"
+        "UPDATE environments SET version = version + 1, state = ?3, description = ?4, updated_s = ?5"
         " WHERE id = ?1 AND version = ?2 RETURNING version";
 static const char ENVIRONMENT_VERSION[] = "SELECT version FROM environments WHERE id = ?1";
 static const char ENVIRONMENT_GET[] = ENVIRONMENT_SELECT "WHERE e.id = ?1";
@@ -34,6 +35,7 @@ static void read_row(struct tk_query *query, struct tk_arena *arena, void *recor
         environment->api_name = tk_take_text(query, arena);
         environment->name = tk_take_text(query, arena);
         environment->tag = tk_take_text(query, arena);
+        environment->description = tk_take_text(query, arena);
         environment->prefix = tk_take_text(query, arena);
         environment->created_s = tk_take_i64(query);
         environment->updated_s = tk_take_i64(query);
@@ -50,6 +52,7 @@ enum tk_err tk_environment_create(struct tk_txn *txn, struct tk_environment *env
         tk_bind_i64(&query, environment->state);
         tk_bind_text(&query, environment->name);
         tk_bind_text(&query, environment->tag);
+        tk_bind_text(&query, environment->description);
         tk_bind_i64(&query, change->at_s);
         err = tk_query_number(&query, &environment->id);
         if (err != TK_OK)
@@ -68,6 +71,7 @@ enum tk_err tk_environment_update(struct tk_txn *txn, struct tk_environment *env
         tk_bind_u64(&query, environment->id);
         tk_bind_u64(&query, environment->version);
         tk_bind_i64(&query, environment->state);
+        tk_bind_text(&query, environment->description);
         tk_bind_i64(&query, change->at_s);
         err = tk_query_update(&query, ENVIRONMENT_VERSION, environment->id, &environment->version);
         if (err != TK_OK)

@@ -53,7 +53,8 @@ struct tk_environment {
         enum tk_state state;
         struct tk_str api_name;  /* read only: joined */
         struct tk_str name, tag; /* never change */
-        struct tk_str prefix;    /* read only: joined */
+        struct tk_str description;
+        struct tk_str prefix; /* read only: joined */
         int64_t created_s, updated_s;
 };
 

@@ -5,10 +5,12 @@
 #include "service/internal.h"
 #include "service/view.h"
 
+#include <stdio.h>
+
 static const struct tk_input_environment default_environments[] = {
-        {TK_STR("development"), TK_STR("dev")},
-        {TK_STR("test"), TK_STR("test")},
-        {TK_STR("production"), TK_STR("live")},
+        {.name = TK_STR("development"), .tag = TK_STR("dev")},
+        {.name = TK_STR("test"), .tag = TK_STR("test")},
+        {.name = TK_STR("production"), .tag = TK_STR("live")},
 };
 
 struct api_job {
@@ -65,7 +67,9 @@ enum tk_err tk_api_make(struct tk_op *op, struct tk_txn *txn, const struct tk_in
                                : sizeof(default_environments) / sizeof(default_environments[0]);
         for (size_t i = 0; i < count; i++) {
                 struct tk_environment made;
-                err = tk_environment_make(op, txn, &api, &environments[i], &made);
+                char at[TK_FIELD_PATH_MAX];
+                snprintf(at, sizeof(at), "/environments/%zu", i);
+                err = tk_environment_make(op, txn, &api, &environments[i], at, &made);
                 if (err != TK_OK)
                         return err;
         }
@@ -128,7 +132,7 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         if (err != TK_OK)
                 return err;
         err = tk_value_text(job->op.fault, "/description", job->input->description, TK_DESCRIPTION_MAX);
-        if (err != TK_OK || !job->input->description.ptr)
+        if (err != TK_OK || !tk_text_changes(job->input->description, job->api.description))
                 return err;
         json_t *before = tk_view_api(&job->api);
         job->api.description = job->input->description;

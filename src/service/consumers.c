@@ -115,12 +115,15 @@ static enum tk_err update(struct tk_txn *txn, void *context)
                 err = check_texts(job->op.fault, job->input);
         if (err != TK_OK)
                 return err;
-        json_t *before = tk_view_consumer(&job->consumer);
+        struct tk_consumer old = job->consumer;
         if (job->input->description.ptr)
                 job->consumer.description = job->input->description;
         if (job->input->metadata.ptr)
                 job->consumer.metadata = job->input->metadata;
-        return save(job, txn, "consumer.update", before);
+        if (!tk_view_same(tk_view_consumer(&old), tk_view_consumer(&job->consumer)))
+                return save(job, txn, "consumer.update", tk_view_consumer(&old));
+        job->consumer = old;
+        return TK_OK;
 }
 
 enum tk_err tk_service_consumer_update(struct tk_service *service, const struct tk_caller *caller,

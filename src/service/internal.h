@@ -105,16 +105,26 @@ enum tk_err tk_filter_place(struct tk_op *op, struct tk_txn *txn, struct tk_str 
 
 /* ---- value checks: TK_OK, or TK_INVALID with a fault that names `field` ---- */
 
+#define TK_FIELD_PATH_MAX 64
+
 enum tk_err tk_value_name(struct tk_fault *fault, const char *field, struct tk_str name);
 enum tk_err tk_value_consumer_name(struct tk_fault *fault, const char *field, struct tk_str name);
-/* UTF-8 without control characters, at most max bytes; absent is fine. */
+/* UTF-8 without control characters and without an API key, at most max bytes; absent is fine. */
 enum tk_err tk_value_text(struct tk_fault *fault, const char *field, struct tk_str text, size_t max);
+/* Whether a text was given and is another than the object has. A change without any leaves nothing behind. */
+bool tk_text_changes(struct tk_str given, struct tk_str current);
 enum tk_err tk_value_metadata(struct tk_fault *fault, struct tk_str metadata);
 enum tk_err tk_value_limits(struct tk_fault *fault, const struct tk_input_limits *input,
                             struct tk_limit_def ret_limits[TK_LIMITS_MAX], uint32_t *ret_count);
 /* Sorted, without duplicates. */
 enum tk_err tk_value_scopes(struct tk_fault *fault, const struct tk_input_list *input,
                             struct tk_str ret_scopes[TK_KEY_SCOPES_MAX], uint32_t *ret_count);
+/*
+ * Where a pattern stands in the list that was given: `/scopes/2`. Empty when it is not there: then it is one that the key had
+ * before, and no member of the body is to blame.
+ */
+void tk_scope_place(const struct tk_input_list *given, struct tk_str pattern,
+                    char ret_field[TK_FIELD_PATH_MAX]);
 /* Replaces the lists that are set. Text is borrowed from the input, methods are upper-cased into the arena. */
 enum tk_err tk_value_restrictions(struct tk_fault *fault, const struct tk_input_key *input,
                                   struct tk_arena *arena, struct tk_restrictions *inout);
@@ -124,8 +134,9 @@ enum tk_err tk_value_validity(struct tk_fault *fault, int64_t not_before_s, int6
 
 enum tk_err tk_api_make(struct tk_op *op, struct tk_txn *txn, const struct tk_input_api *input,
                         struct tk_api *ret_api);
+/* `at` points to the object in the body that describes it: empty for the body itself. */
 enum tk_err tk_environment_make(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
-                                const struct tk_input_environment *input,
+                                const struct tk_input_environment *input, const char *at,
                                 struct tk_environment *ret_environment);
 enum tk_err tk_scope_make(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
                           const struct tk_input_scope *input, struct tk_scope *ret_scope);
@@ -139,17 +150,20 @@ enum tk_err tk_subscription_make(struct tk_op *op, struct tk_txn *txn, const str
 
 /* Take what is given over into the record, checked. Used to issue (onto an empty record) and to update. */
 enum tk_err tk_key_merge(struct tk_op *op, const struct tk_input_key *input, struct tk_key *inout);
-/* Every pattern stands for a scope that the API has; else a fault. */
+/* Every pattern stands for a scope that the API has; else a fault, which points into the list that was given. */
 enum tk_err tk_scopes_known(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
-                            const struct tk_str *scopes, uint32_t count);
+                            const struct tk_input_list *given, const struct tk_str *scopes, uint32_t count);
 enum tk_err tk_find_key(struct tk_op *op, struct tk_txn *txn, struct tk_str id_text, struct tk_key *ret_key);
 
 /* The built-in API `tollkeeper` may be neither suspended nor reshaped. TK_CONFLICT with its fault. */
 enum tk_err tk_refuse_builtin(struct tk_op *op, struct tk_str api_name);
 
-/* `wanted` for the API `tollkeeper`: the caller must hold all of it. TK_DENIED with its fault. */
-enum tk_err tk_refuse_escalation(struct tk_op *op, struct tk_str api_name, const struct tk_str *wanted,
-                                 uint32_t count);
+/*
+ * `wanted` for the API `tollkeeper`: the caller must hold all of it. TK_DENIED with its fault, which points into the list that
+ * was given.
+ */
+enum tk_err tk_refuse_escalation(struct tk_op *op, struct tk_str api_name, const struct tk_input_list *given,
+                                 const struct tk_str *wanted, uint32_t count);
 
 bool tk_caller_holds(const struct tk_caller *caller, struct tk_str wanted);
 

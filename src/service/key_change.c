@@ -52,15 +52,23 @@ static enum tk_err save(struct change_job *job, struct tk_txn *txn, const char *
 static enum tk_err check_scopes(struct change_job *job, struct tk_txn *txn)
 {
         struct tk_key *key = job->key;
-        enum tk_err err = tk_refuse_escalation(&job->op, key->api_name, key->scopes, key->scope_count);
-        if (err != TK_OK || !job->input->scopes.set)
-                return err;
+        if (!job->input->scopes.set)
+                return TK_OK;
         struct tk_api api;
-        err = tk_api_find(txn, key->api_name, job->op.arena, &api);
+        enum tk_err err = tk_api_find(txn, key->api_name, job->op.arena, &api);
         if (err != TK_OK)
                 return err;
-        err = tk_scopes_known(&job->op, txn, &api, key->scopes, key->scope_count);
+        err = tk_scopes_known(&job->op, txn, &api, &job->input->scopes, key->scopes, key->scope_count);
         return err == TK_OK ? tk_op_reserve_scopes(&job->op, api.id, key->scopes, key->scope_count) : err;
+}
+
+static enum tk_err merge(struct change_job *job)
+{
+        struct tk_key *key = job->key;
+        enum tk_err err = tk_key_merge(&job->op, job->input, key);
+        return err == TK_OK ? tk_refuse_escalation(&job->op, key->api_name, &job->input->scopes, key->scopes,
+                                                   key->scope_count)
+                            : err;
 }
 
 static enum tk_err update(struct tk_txn *txn, void *context)
@@ -71,17 +79,17 @@ static enum tk_err update(struct tk_txn *txn, void *context)
                 err = refuse_revoked(job);
         if (err != TK_OK)
                 return err;
-        json_t *before = tk_view_key(job->key);
-        err = tk_key_merge(&job->op, job->input, job->key);
+        struct tk_key old = *job->key;
+        err = merge(job);
+        if (err == TK_OK && tk_view_same(tk_view_key(&old), tk_view_key(job->key))) {
+                *job->key = old;
+                return TK_OK;
+        }
         if (err == TK_OK)
                 err = check_scopes(job, txn);
         if (err == TK_OK)
                 err = tk_op_reserve(&job->op, &(struct tk_publish_room){.policies = 1, .meters = 1});
-        if (err != TK_OK) {
-                json_decref(before);
-                return err;
-        }
-        return save(job, txn, "key.update", before);
+        return err == TK_OK ? save(job, txn, "key.update", tk_view_key(&old)) : err;
 }
 
 /* Run one write and hand its key over. */
@@ -126,8 +134,8 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
                 err = tk_value_text(job->op.fault, "/reason", job->reason, REASON_MAX);
         /* Resuming gives back what the key was granted; taking away, a leaked key say, is for whoever may change keys. */
         if (err == TK_OK && job->state == TK_STATE_ACTIVE)
-                err = tk_refuse_escalation(&job->op, job->key->api_name, job->key->scopes,
-                                           job->key->scope_count);
+                err = tk_refuse_escalation(&job->op, job->key->api_name, &(struct tk_input_list){0},
+                                           job->key->scopes, job->key->scope_count);
         if (err != TK_OK)
                 return err;
         json_t *before = tk_view_key(job->key);

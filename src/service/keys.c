@@ -6,6 +6,9 @@
 #include "service/internal.h"
 #include "service/view.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define KEY_NAME_MAX 128
 
 struct issue_job {
@@ -35,6 +38,23 @@ static struct tk_str or_default(struct tk_str given, struct tk_str otherwise)
 
 /* ---- the key's surroundings: found, or made where the caller asked for it ---- */
 
+/* What is made for a member has no body of its own: a fault that points into one is to name the member. */
+static enum tk_err blame(struct issue_job *job, enum tk_err err, const char *member)
+{
+        struct tk_fault *fault = job->op.fault;
+        if (err != TK_OK && fault->code != TK_FAULT_none && fault->field[0] == '/')
+                snprintf(fault->field, sizeof(fault->field), "%s", member);
+        return err;
+}
+
+static enum tk_err settle(struct issue_job *job, enum tk_err err, const char *kind, struct tk_str name,
+                          const char *field)
+{
+        if (err == TK_OK)
+                note(job, kind, name);
+        return blame(job, err, field);
+}
+
 static enum tk_err find_or_make_api(struct issue_job *job, struct tk_txn *txn)
 {
         struct tk_str name = job->input->api;
@@ -48,9 +68,19 @@ static enum tk_err find_or_make_api(struct issue_job *job, struct tk_txn *txn)
                 return err;
         err = tk_api_make(&job->op, txn, &(struct tk_input_api){.name = name}, &job->api);
         job->api_made = err == TK_OK;
-        if (job->api_made)
-                note(job, "api", name);
-        return err;
+        return settle(job, err, "api", name, "/api");
+}
+
+/* Its tag is derived from its name, which cannot always be: whoever wants that name gives a tag beforehand. */
+static enum tk_err make_environment(struct issue_job *job, struct tk_txn *txn, struct tk_str name)
+{
+        struct tk_fault *fault = job->op.fault;
+        struct tk_input_environment wanted = {.name = name};
+        enum tk_err err = tk_environment_make(&job->op, txn, &job->api, &wanted, "", &job->environment);
+        if (err != TK_OK && fault->code != TK_FAULT_none && strcmp(fault->field, "/tag") == 0)
+                snprintf(fault->mend, sizeof(fault->mend),
+                         "create the environment first, with a tag of its own of 1 to 8 characters a-z 0-9");
+        return settle(job, err, "environment", name, "/environment");
 }
 
 static enum tk_err find_or_make_environment(struct issue_job *job, struct tk_txn *txn)
@@ -64,13 +94,7 @@ static enum tk_err find_or_make_environment(struct issue_job *job, struct tk_txn
         if (err != TK_NOT_FOUND)
                 return err;
         err = tk_refuse_making(&job->op, TK_STR("apis:write"), "/environment", "environment", name);
-        if (err != TK_OK)
-                return err;
-        struct tk_input_environment wanted = {.name = name};
-        err = tk_environment_make(&job->op, txn, &job->api, &wanted, &job->environment);
-        if (err == TK_OK)
-                note(job, "environment", name);
-        return err;
+        return err == TK_OK ? make_environment(job, txn, name) : err;
 }
 
 static enum tk_err find_or_make_consumer(struct issue_job *job, struct tk_txn *txn)
@@ -85,9 +109,7 @@ static enum tk_err find_or_make_consumer(struct issue_job *job, struct tk_txn *t
                 return err;
         struct tk_input_consumer wanted = {.name = name};
         err = tk_consumer_make(&job->op, txn, &wanted, &job->consumer);
-        if (err == TK_OK)
-                note(job, "consumer", name);
-        return err;
+        return settle(job, err, "consumer", name, "/consumer");
 }
 
 static enum tk_err make_open_plan(struct issue_job *job, struct tk_txn *txn, struct tk_plan *ret_plan)
@@ -140,13 +162,13 @@ static enum tk_err ensure_subscription(struct issue_job *job, struct tk_txn *txn
 static enum tk_err make_scope(struct issue_job *job, struct tk_txn *txn, struct tk_str name)
 {
         struct tk_scope scope;
-        enum tk_err err = tk_refuse_making(&job->op, TK_STR("apis:write"), "/scopes", "scope", name);
+        char field[TK_FIELD_PATH_MAX];
+        tk_scope_place(&job->input->scopes, name, field);
+        enum tk_err err = tk_refuse_making(&job->op, TK_STR("apis:write"), field, "scope", name);
         if (err != TK_OK)
                 return err;
         err = tk_scope_make(&job->op, txn, &job->api, &(struct tk_input_scope){.name = name}, &scope);
-        if (err == TK_OK)
-                note(job, "scope", name);
-        return err;
+        return settle(job, err, "scope", name, field);
 }
 
 static enum tk_err ensure_scopes(struct issue_job *job, struct tk_txn *txn)
@@ -163,7 +185,9 @@ static enum tk_err ensure_scopes(struct issue_job *job, struct tk_txn *txn)
                 if (err != TK_OK)
                         return err;
         }
-        return make ? TK_OK : tk_scopes_known(&job->op, txn, &job->api, key->scopes, key->scope_count);
+        return make ? TK_OK
+                    : tk_scopes_known(&job->op, txn, &job->api, &job->input->scopes, key->scopes,
+                                      key->scope_count);
 }
 
 static enum tk_err surround(struct issue_job *job, struct tk_txn *txn)
@@ -249,7 +273,8 @@ static enum tk_err check_input(struct issue_job *job)
         if (err == TK_OK)
                 err = tk_key_merge(&job->op, input, key);
         if (err == TK_OK)
-                err = tk_refuse_escalation(&job->op, input->api, key->scopes, key->scope_count);
+                err = tk_refuse_escalation(&job->op, input->api, &input->scopes, key->scopes,
+                                           key->scope_count);
         return err;
 }
 
@@ -339,20 +364,22 @@ enum tk_err tk_key_merge(struct tk_op *op, const struct tk_input_key *input, str
 
 /* `forecast:*` is known when some scope of the resource is: a slip in the name would otherwise grant nothing, silently. */
 static enum tk_err pattern_known(struct tk_op *op, const struct tk_scope *known, size_t count,
-                                 struct tk_str pattern)
+                                 const struct tk_input_list *given, struct tk_str pattern)
 {
         if (tk_str_equal(pattern, TK_STR("*")))
                 return TK_OK;
         for (size_t i = 0; i < count; i++)
                 if (tk_scope_covers(pattern, known[i].name))
                         return TK_OK;
-        return tk_fault_set(op->fault, TK_FAULT_unknown_reference, "/scopes",
+        char field[TK_FIELD_PATH_MAX];
+        tk_scope_place(given, pattern, field);
+        return tk_fault_set(op->fault, TK_FAULT_unknown_reference, field,
                             "create the scope first, or mend its name", "the API has no scope \"%.*s\"",
                             TK_STR_ARG(pattern));
 }
 
 enum tk_err tk_scopes_known(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
-                            const struct tk_str *scopes, uint32_t count)
+                            const struct tk_input_list *given, const struct tk_str *scopes, uint32_t count)
 {
         bool seen[TK_KEY_SCOPES_MAX] = {false};
         struct tk_page page = {.limit = 1000};
@@ -366,7 +393,7 @@ enum tk_err tk_scopes_known(struct tk_op *op, struct tk_txn *txn, const struct t
                 for (uint32_t i = 0; i < count; i++) {
                         if (seen[i])
                                 continue;
-                        err = pattern_known(op, known, known_count, scopes[i]);
+                        err = pattern_known(op, known, known_count, given, scopes[i]);
                         seen[i] = err == TK_OK;
                         if (err != TK_OK && last)
                                 return err;

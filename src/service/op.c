@@ -222,7 +222,7 @@ enum tk_err tk_refuse_builtin(struct tk_op *op, struct tk_str api_name)
 {
         if (!tk_str_equal(api_name, TK_STR(TK_ADMIN_API)))
                 return TK_OK;
-        return tk_fault_set(op->fault, TK_FAULT_wrong_state, "", NULL,
+        return tk_fault_set(op->fault, TK_FAULT_wrong_state, "", "do it with an API of your own",
                             "the built-in API \"" TK_ADMIN_API
                             "\" keeps its shape: without it nobody could administer");
 }
@@ -242,16 +242,18 @@ bool tk_caller_holds(const struct tk_caller *caller, struct tk_str wanted)
         return false;
 }
 
-enum tk_err tk_refuse_escalation(struct tk_op *op, struct tk_str api_name, const struct tk_str *wanted,
-                                 uint32_t count)
+enum tk_err tk_refuse_escalation(struct tk_op *op, struct tk_str api_name, const struct tk_input_list *given,
+                                 const struct tk_str *wanted, uint32_t count)
 {
         if (!tk_str_equal(api_name, TK_STR(TK_ADMIN_API)))
                 return TK_OK;
         for (uint32_t i = 0; i < count; i++) {
-                if (!tk_caller_holds(op->caller, wanted[i]))
-                        return tk_fault_set(
-                                op->fault, TK_FAULT_forbidden, "/scopes", "ask an administrator who holds it",
-                                "you cannot grant \"%.*s\": you do not hold it", TK_STR_ARG(wanted[i]));
+                if (tk_caller_holds(op->caller, wanted[i]))
+                        continue;
+                char field[TK_FIELD_PATH_MAX];
+                tk_scope_place(given, wanted[i], field);
+                return tk_fault_set(op->fault, TK_FAULT_forbidden, field, "ask an administrator who holds it",
+                                    "you cannot grant \"%.*s\": you do not hold it", TK_STR_ARG(wanted[i]));
         }
         return TK_OK;
 }

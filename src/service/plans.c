@@ -100,6 +100,11 @@ static enum tk_err merge(struct plan_job *job)
         return tk_value_limits(job->op.fault, &job->input->limits, job->plan.limits, &job->plan.limit_count);
 }
 
+static bool changes_nothing(const struct tk_plan *old, const struct tk_plan *plan)
+{
+        return tk_view_same(tk_view_plan(old), tk_view_plan(plan));
+}
+
 /* Other limits may need another meter for each subscription. */
 static enum tk_err reserve(struct plan_job *job, struct tk_txn *txn)
 {
@@ -122,8 +127,9 @@ static enum tk_err update(struct tk_txn *txn, void *context)
                 return err;
         struct tk_plan old = job->plan;
         err = merge(job);
-        if (err == TK_OK)
-                err = reserve(job, txn);
+        if (err != TK_OK || changes_nothing(&old, &job->plan))
+                return err;
+        err = reserve(job, txn);
         if (err != TK_OK)
                 return err;
         job->plan.updated_s = job->op.now_s;

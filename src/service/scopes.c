@@ -97,7 +97,7 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         if (err == TK_OK)
                 err = tk_value_text(job->op.fault, "/description", job->input->description,
                                     TK_DESCRIPTION_MAX);
-        if (err != TK_OK || !job->input->description.ptr)
+        if (err != TK_OK || !tk_text_changes(job->input->description, job->scope.description))
                 return err;
         json_t *before = tk_view_scope(&job->scope);
         job->scope.description = job->input->description;

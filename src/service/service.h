@@ -106,8 +106,9 @@ struct tk_input_limits {
 /* ---- apis ---- */
 
 struct tk_input_environment {
-        struct tk_str name,
-                tag; /* tag defaults: production live, test test, development dev; else the name when it can be one */
+        struct tk_str name, description;
+        struct tk_str
+                tag; /* defaults: production live, test test, development dev; else the name when it can be one */
 };
 struct tk_input_api {
         struct tk_str name, prefix, description; /* prefix default `tk` */
@@ -137,6 +138,11 @@ enum tk_err tk_service_environment_create(struct tk_service *service, const stru
                                           struct tk_str api, const struct tk_input_environment *input,
                                           struct tk_arena *arena, struct tk_environment *ret_environment,
                                           struct tk_fault *fault);
+/* Changes description. Name and tag never change: they are in keys and configurations. */
+enum tk_err tk_service_environment_update(struct tk_service *service, const struct tk_caller *caller,
+                                          struct tk_str api, struct tk_str environment, uint64_t version,
+                                          const struct tk_input_environment *input, struct tk_arena *arena,
+                                          struct tk_environment *ret_environment, struct tk_fault *fault);
 enum tk_err tk_service_environment_set_state(struct tk_service *service, const struct tk_caller *caller,
                                              struct tk_str api, struct tk_str environment, uint64_t version,
                                              enum tk_state state, struct tk_arena *arena,

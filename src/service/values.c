@@ -11,13 +11,41 @@
 
 #define ORIGIN_MAX      256
 #define METHOD_MAX      32
-#define FIELD_PATH_MAX  64
 #define DESCRIBE(value) TK_STR_ARG(shown(value))
 
 /* Enough of a bad value to recognise it in a message. */
 static struct tk_str shown(struct tk_str value)
 {
         return (struct tk_str){value.ptr ? value.ptr : "", value.len < 80 ? value.len : 80};
+}
+
+/* A run of letters, digits and `_`, as long as it gets. */
+static struct tk_str next_word(struct tk_str *inout_rest)
+{
+        struct tk_str rest = *inout_rest;
+        size_t start = 0, end;
+        while (start < rest.len && !isalnum((unsigned char)rest.ptr[start]))
+                start++;
+        for (end = start; end < rest.len && (isalnum((unsigned char)rest.ptr[end]) || rest.ptr[end] == '_');)
+                end++;
+        *inout_rest = tk_str_skip(rest, end);
+        return (struct tk_str){rest.ptr + start, end - start};
+}
+
+/*
+ * What is written here is shown, logged and kept: a key would be in the registry in plain text. Its check characters tell it
+ * from what only looks like one.
+ */
+static enum tk_err refuse_key(struct tk_fault *fault, const char *field, struct tk_str text)
+{
+        while (text.len > 0) {
+                struct tk_key_parts parts;
+                if (tk_key_parse(next_word(&text), &parts))
+                        return tk_fault_set(fault, TK_FAULT_invalid_value, field,
+                                            "leave it out; to speak of a key use its id, such as key_17",
+                                            "it holds an API key, and keys are kept nowhere in plain text");
+        }
+        return TK_OK;
 }
 
 enum tk_err tk_value_name(struct tk_fault *fault, const char *field, struct tk_str name)
@@ -32,6 +60,9 @@ enum tk_err tk_value_name(struct tk_fault *fault, const char *field, struct tk_s
 /* Wider than other names: providers use their own customer ids and mail addresses here. */
 enum tk_err tk_value_consumer_name(struct tk_fault *fault, const char *field, struct tk_str name)
 {
+        enum tk_err err = refuse_key(fault, field, name);
+        if (err != TK_OK)
+                return err;
         bool good = name.len >= 1 && name.len <= TK_NAME_MAX && isalnum((unsigned char)name.ptr[0]) &&
                     !tk_str_starts_with(name, TK_STR("con_"));
         for (size_t i = 0; good && i < name.len; i++)
@@ -59,16 +90,22 @@ enum tk_err tk_value_text(struct tk_fault *fault, const char *field, struct tk_s
         if (!tk_str_is_utf8(text))
                 return tk_fault_set(fault, TK_FAULT_invalid_value, field, "send it as UTF-8",
                                     "it is not UTF-8");
-        return TK_OK;
+        return refuse_key(fault, field, text);
+}
+
+bool tk_text_changes(struct tk_str given, struct tk_str current)
+{
+        return given.ptr && !tk_str_equal(given, current);
 }
 
 enum tk_err tk_value_metadata(struct tk_fault *fault, struct tk_str metadata)
 {
-        if (metadata.len <= TK_METADATA_MAX)
-                return TK_OK;
-        return tk_fault_set(
-                fault, TK_FAULT_invalid_value, "/metadata", "keep large data elsewhere and an id of it here",
-                "it has %zu bytes as compact JSON, %d are allowed", metadata.len, TK_METADATA_MAX);
+        if (metadata.len > TK_METADATA_MAX)
+                return tk_fault_set(fault, TK_FAULT_invalid_value, "/metadata",
+                                    "keep large data elsewhere and an id of it here",
+                                    "it has %zu bytes as compact JSON, %d are allowed", metadata.len,
+                                    TK_METADATA_MAX);
+        return refuse_key(fault, "/metadata", metadata);
 }
 
 /* ---- limits ---- */
@@ -76,7 +113,7 @@ enum tk_err tk_value_metadata(struct tk_fault *fault, struct tk_str metadata)
 static enum tk_err limit_fault(struct tk_fault *fault, size_t index, const char *member, const char *mend,
                                const char *detail)
 {
-        char field[FIELD_PATH_MAX];
+        char field[TK_FIELD_PATH_MAX];
         snprintf(field, sizeof(field), "/limits/%zu/%s", index, member);
         return tk_fault_set(fault, TK_FAULT_invalid_value, field, mend, "%s", detail);
 }
@@ -117,6 +154,25 @@ static enum tk_err limit_name(struct tk_fault *fault, size_t index, const struct
         return TK_OK;
 }
 
+/* What tk_limit_def_check() holds a definition to, and the member to blame. */
+static enum tk_err out_of_range(struct tk_fault *fault, size_t index, const struct tk_limit_def *def,
+                                const char *why)
+{
+        bool rate = def->kind == TK_LIMIT_RATE;
+        int64_t longest_s = rate ? (int64_t)(TK_LIMIT_WINDOW_MAX_NS / TK_NS_PER_S) : TK_LIMIT_LENGTH_MAX_S;
+        bool too_long = def->period == TK_PERIOD_FIXED && (def->length_s < 1 || def->length_s > longest_s);
+        bool limit_fits = def->limit >= 1 && def->limit <= TK_LIMIT_UNITS_MAX;
+        bool burst_fits = def->burst >= 1 && def->burst <= TK_LIMIT_UNITS_MAX;
+        const char *member = too_long ? "per" : rate && limit_fits && !burst_fits ? "burst" : "limit";
+        return limit_fault(
+                fault, index, member,
+                rate ? "use a limit and a burst of 1 to 1000000000000000, at most 1000000000 a second, per "
+                       "1s to 366d"
+                     : "use a limit of 0 to 1000000000000000, per 1s to 3660d, or per hour, day, week or "
+                       "month",
+                why);
+}
+
 static enum tk_err check_limit(struct tk_fault *fault, size_t index, const struct tk_input_limit *input,
                                struct tk_limit_def *ret_def)
 {
@@ -142,7 +198,7 @@ static enum tk_err check_limit(struct tk_fault *fault, size_t index, const struc
                 def.burst = input->burst_set ? input->burst : input->limit;
         const char *why;
         if (tk_limit_def_check(&def, &why) != TK_OK)
-                return limit_fault(fault, index, "limit", "see docs/openapi.yaml for the ranges", why);
+                return out_of_range(fault, index, &def, why);
         *ret_def = def;
         return TK_OK;
 }
@@ -185,7 +241,7 @@ enum tk_err tk_value_scopes(struct tk_fault *fault, const struct tk_input_list *
                         ret_scopes[i] = input->items[i];
                         continue;
                 }
-                char field[FIELD_PATH_MAX];
+                char field[TK_FIELD_PATH_MAX];
                 snprintf(field, sizeof(field), "/scopes/%zu", i);
                 return tk_fault_set(fault, TK_FAULT_invalid_value, field,
                                     "use resource:action, resource:* or *", "\"%.*s\" is not a scope",
@@ -201,12 +257,24 @@ enum tk_err tk_value_scopes(struct tk_fault *fault, const struct tk_input_list *
         return TK_OK;
 }
 
+void tk_scope_place(const struct tk_input_list *given, struct tk_str pattern,
+                    char ret_field[TK_FIELD_PATH_MAX])
+{
+        ret_field[0] = '\0';
+        for (size_t i = 0; i < given->count; i++) {
+                if (!tk_str_equal(given->items[i], pattern))
+                        continue;
+                snprintf(ret_field, TK_FIELD_PATH_MAX, "/scopes/%zu", i);
+                return;
+        }
+}
+
 /* ---- restrictions ---- */
 
 static enum tk_err restriction_fault(struct tk_fault *fault, const char *list, size_t index, const char *mend,
                                      struct tk_str value)
 {
-        char field[FIELD_PATH_MAX];
+        char field[TK_FIELD_PATH_MAX];
         snprintf(field, sizeof(field), "/restrictions/%s/%zu", list, index);
         return tk_fault_set(fault, TK_FAULT_invalid_value, field, mend, "\"%.*s\" is not acceptable here",
                             DESCRIBE(value));
@@ -216,7 +284,7 @@ static enum tk_err list_fits(struct tk_fault *fault, const char *list, const str
 {
         if (input->count <= TK_RESTRICTIONS_MAX)
                 return TK_OK;
-        char field[FIELD_PATH_MAX];
+        char field[TK_FIELD_PATH_MAX];
         snprintf(field, sizeof(field), "/restrictions/%s", list);
         return tk_fault_set(fault, TK_FAULT_invalid_value, field, "use fewer, wider entries",
                             "there are %zu, %d are allowed", input->count, TK_RESTRICTIONS_MAX);

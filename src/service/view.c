@@ -94,9 +94,10 @@ json_t *tk_view_api(const struct tk_api *api)
 
 json_t *tk_view_environment(const struct tk_environment *environment)
 {
-        json_t *object = json_pack("{s:o, s:o, s:o, s:s}", "api", text(environment->api_name), "name",
-                                   text(environment->name), "tag", text(environment->tag), "state",
-                                   tk_view_state(environment->state));
+        json_t *object =
+                json_pack("{s:o, s:o, s:o, s:s, s:o}", "api", text(environment->api_name), "name",
+                          text(environment->name), "tag", text(environment->tag), "state",
+                          tk_view_state(environment->state), "description", text(environment->description));
         return stamped(object, environment->version, environment->created_s, environment->updated_s);
 }
 
@@ -172,6 +173,14 @@ json_t *tk_view_key(const struct tk_key *key)
         json_object_set_new(object, "revoked_at", time_or_null(key->revoked_s));
         json_object_set_new(object, "revoke_reason", text(key->revoke_reason));
         return stamped(object, key->version, key->created_s, key->updated_s);
+}
+
+bool tk_view_same(json_t *before, json_t *after)
+{
+        bool same = before && after && json_equal(before, after);
+        json_decref(before);
+        json_decref(after);
+        return same;
 }
 
 static const struct {

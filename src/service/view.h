@@ -20,6 +20,9 @@ json_t *tk_view_subscription(const struct tk_subscription *subscription);
 json_t *tk_view_key(const struct tk_key *key);
 json_t *tk_view_limit(const struct tk_limit_def *def);
 
+/* Whether two views show the same: a change that makes no difference is none. Takes both; false when one is NULL. */
+bool tk_view_same(json_t *before, json_t *after);
+
 /* `active`, `suspended`, `revoked`, `ended`. */
 const char *tk_view_state(enum tk_state state);
 bool tk_state_parse(struct tk_str text, enum tk_state *ret_state);

@@ -55,7 +55,12 @@ def test_api(home):
 
 
 def test_env(home):
-    assert shown(home, "env", "create", "staging", "--api", "weather", "--tag", "stg")["tag"] == "stg"
+    made = shown(home, "env", "create", "staging", "--api", "weather", "--tag", "stg", "--description", "Rehearsals")
+    assert (made["tag"], made["description"]) == ("stg", "Rehearsals")
+    assert [row["DESCRIPTION"] for row in cells(home.good("env", "list", "--api", "weather")) if row["NAME"] == "staging"] == [
+        "Rehearsals"]
+    changed = shown(home, "env", "update", "staging", "--api", "weather", "--description", "Dress rehearsals")
+    assert changed["description"] == "Dress rehearsals"
     assert home.good("env", "suspend", "staging", "--api", "weather").out == "suspended staging\n"
     assert shown(home, "env", "show", "staging", "--api", "weather")["state"] == "suspended"
     assert home.good("env", "resume", "staging", "--api", "weather").out == "resumed staging\n"
@@ -206,6 +211,16 @@ def test_errors_name_the_flag_and_the_mend(home):
     assert result.err.startswith("tollkeeper: ")
     assert "(--cidr)" in result.err
     assert "\n  mend: " in result.err
+
+
+def test_errors_name_the_flag_that_becomes_a_header(home):
+    result = home.run("key", "update", "key_2", "--name", "x", "--if-version", "99")
+    assert result.code == REJECTED
+    assert "\n  field: If-Match (--if-version)\n" in result.err
+    home.good("consumer", "create", "one-of-two", "--idempotency-key", "twice")
+    result = home.run("consumer", "create", "two-of-two", "--idempotency-key", "twice")
+    assert result.code == REJECTED
+    assert "\n  field: Idempotency-Key (--idempotency-key)\n" in result.err
 
 
 @pytest.mark.parametrize("words", [

@@ -181,8 +181,13 @@ MEMBERS = [
     ("/v1/apis", {"name": "x", "environments": ["production"]}, "invalid_value", "/environments/0"),
     ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"tag": "b"}]}, "invalid_value", "/environments/1/name"),
     ("/v1/apis", {"name": "x", "environments": [{"name": "a", "tags": "b"}]}, "unknown_field", "/environments/0/tags"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"name": "B"}]}, "invalid_value", "/environments/1/name"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "preproduction"}]}, "invalid_value", "/environments/0/tag"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a", "description": "a\tb"}]}, "invalid_value",
+     "/environments/0/description"),
     ("/v1/apis/weather/environments", {"name": "a", "tag": "UP"}, "invalid_value", "/tag"),
     ("/v1/apis/weather/environments", {"name": "a", "tag": "123456789"}, "invalid_value", "/tag"),
+    ("/v1/apis/weather/environments", {"name": "a", "description": "d" * 513}, "invalid_value", "/description"),
     ("/v1/apis/weather/scopes", {"name": "a:b:c"}, "invalid_value", "/name"),
     ("/v1/apis/weather/scopes", {"name": "and"}, "invalid_value", "/name"),
     ("/v1/apis/weather/scopes", {"name": "forecast:*"}, "invalid_value", "/name"),
@@ -199,6 +204,11 @@ MEMBERS = [
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, limit=0)]}, "invalid_value", "/limits/0/limit"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, limit=10**15 + 1)]}, "invalid_value",
      "/limits/0/limit"),
+    ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, burst=10**15 + 1)]}, "invalid_value",
+     "/limits/0/burst"),
+    ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="367d")]}, "invalid_value", "/limits/0/per"),
+    ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, kind="window", per="3661d")]}, "invalid_value",
+     "/limits/0/per"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="often")]}, "invalid_value", "/limits/0/per"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="0s")]}, "invalid_value", "/limits/0/per"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, per="week")]}, "invalid_value", "/limits/0/per"),
@@ -237,7 +247,9 @@ MEMBERS = [
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["forecast:read", 1]}, "invalid_value", "/scopes/1"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["a b"]}, "invalid_value", "/scopes/0"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["fore*"]}, "invalid_value", "/scopes/0"),
-    ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["history:read"]}, "unknown_reference", "/scopes"),
+    ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["history:read"]}, "unknown_reference", "/scopes/0"),
+    ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": ["forecast:read", "a:b"]}, "unknown_reference",
+     "/scopes/1"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "scopes": [f"s:{i}" for i in range(65)]}, "invalid_value",
      "/scopes"),
     ("/v1/keys", {"api": "weather", "consumer": "acme", "create_missing": "yes"}, "invalid_value", "/create_missing"),
@@ -346,7 +358,8 @@ def test_wrong_method(unchanged, method, path):
     unchanged.refused(unchanged.call(method, path), 405, "method_not_allowed")
 
 
-@pytest.mark.parametrize("path", ["/v1/apis/a%00b", "/v1/apis/a%zz", "/v1/apis/a%2", "/v1/apis/%"])
+@pytest.mark.parametrize("path", ["/v1/apis/a%00b", "/v1/apis/a%zz", "/v1/apis/a%2", "/v1/apis/%", "/v1/apis/%ff",
+                                  "/v1/apis/weather/plans/%C3%28", "/v1/consumers/%ed%a0%80"])
 def test_broken_escapes(unchanged, path):
     unchanged.refused(unchanged.get(path), 400, "malformed_request", "path")
 
@@ -378,14 +391,67 @@ def test_query(unchanged, path, status, name, field):
     unchanged.refused(unchanged.get(path), status, name, field)
 
 
+# ---- what create_missing makes: the fault names the member of the key's body, not one of a body that nobody sent ----
+
+@pytest.mark.parametrize("change, status, name, field, mend", [
+    ({"consumer": "a/b"}, 422, "invalid_value", "/consumer", "begin with a letter or digit"),
+    ({"consumer": "con_7"}, 422, "invalid_value", "/consumer", "which is for ids"),
+    ({"environment": "Mars"}, 422, "invalid_value", "/environment", "a-z 0-9 . _ -"),
+    ({"environment": "preproduction"}, 422, "invalid_value", "/environment", "create the environment first, with a tag"),
+    ({"environment": "live"}, 409, "conflict", "/environment", "create the environment first, with a tag"),
+    ({"api": "Weather"}, 422, "invalid_value", "/api", "a-z 0-9 . _ -"),
+    ({"api": "n" * 65}, 422, "invalid_value", "/api", "1 to 64 characters"),
+    ({"scopes": ["a:b", "A:b"]}, 422, "invalid_value", "/scopes/1", "resource:action"),
+])
+def test_what_cannot_be_made(unchanged, change, status, name, field, mend):
+    reply = unchanged.post("/v1/keys", {"api": "weather", "consumer": "acme", "create_missing": True, **change})
+    unchanged.refused(reply, status, name, field)
+    assert mend in reply.json["mend"], reply
+
+
+@pytest.mark.parametrize("path, body, field", [
+    ("/v1/apis", b'{"name": "x", "name": "y"}', "/name"),
+    ("/v1/apis", b'{"name": "x", "environments": [{"name": "a"}, {"name": "a", "tag": "b", "tag": "c"}]}',
+     "/environments/1/tag"),
+    ("/v1/consumers", b'{"name": "x", "metadata": {"a/b": [0, {"c": "}\\"", "c": 2}]}}', "/metadata/a~1b/1/c"),
+    ("/v1/consumers", b'{"name": "x", "metadata": ' + b'{"a":' * 16 + b"1" + b"}" * 17, "/metadata" + "/a" * 15),
+    ("/v1/verify", b'{"api": "weather", "api": "weather"}', "/api"),
+])
+def test_malformed_json_names_the_member(unchanged, path, body, field):
+    unchanged.refused(unchanged.raw("POST", path, body, JSON), 400, "malformed_json", field)
+
+
+@pytest.mark.parametrize("path, field", [
+    ("/v1/keys?api=nope", "api"), ("/v1/keys?consumer=nobody", "consumer"),
+    ("/v1/keys?api=weather&environment=mars", "environment"), ("/v1/subscriptions?consumer=con_999", "consumer"),
+    ("/v1/subscriptions?api=nope&environment=mars", "api")])
+def test_query_that_names_nothing(unchanged, path, field):
+    unchanged.refused(unchanged.get(path), 422, "unknown_reference", field)
+
+
+@pytest.mark.parametrize("method, path, body, detail", [
+    ("POST", "/v1/verify", {"api": "weather", "cost": "1"}, "it is not a whole number from 0 to 1000000000000"),
+    ("GET", "/v1/keys?limit=x", None, "it is not a number from 1 to 1000"),
+    ("GET", "/v1/apis?cursor=%ff", None, "it is not UTF-8"),
+    ("POST", "/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, limit=10**15 + 1)]},
+     "use a limit and a burst of 1 to 1000000000000000, at most 1000000000 a second, per 1s to 366d"),
+])
+def test_problems_say_what_it_must_be(unchanged, method, path, body, detail):
+    reply = unchanged.call(method, path, body)
+    assert detail in (reply.json["detail"], reply.json["mend"]), reply
+
+
 # ---- conflicts, versions, repeated requests ----
 
 @pytest.mark.parametrize("path, body, field", [
     ("/v1/apis", {"name": "weather"}, "/name"),
     ("/v1/apis", {"name": "tollkeeper"}, "/name"),
-    ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"name": "a", "tag": "b"}]}, None),
-    ("/v1/apis/weather/environments", {"name": "production"}, None),
-    ("/v1/apis/weather/environments", {"name": "other", "tag": "live"}, None),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a"}, {"name": "a", "tag": "b"}]}, "/environments/1/name"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "a", "tag": "t"}, {"name": "b", "tag": "t"}]},
+     "/environments/1/tag"),
+    ("/v1/apis", {"name": "x", "environments": [{"name": "production"}, {"name": "live"}]}, "/environments/1/tag"),
+    ("/v1/apis/weather/environments", {"name": "production"}, "/name"),
+    ("/v1/apis/weather/environments", {"name": "other", "tag": "live"}, "/tag"),
     ("/v1/apis/weather/scopes", {"name": "forecast:read"}, "/name"),
     ("/v1/apis/weather/plans", {"name": "starter"}, "/name"),
     ("/v1/consumers", {"name": "acme"}, "/name"),
@@ -454,8 +520,11 @@ def test_questions(unchanged, path, body, field):
 
 @pytest.mark.parametrize("path", ["/v1/verify", "/v1/explain"])
 def test_question_about_nothing(unchanged, path):
-    for body in ({"api": "nope"}, {"api": "weather", "environment": "mars"}, {"api": ""}, {"api": "é" * 500}):
+    for body in ({"api": "nope"}, {"api": "nope", "environment": "mars"}, {"api": ""}, {"api": "é" * 500}):
         unchanged.refused(unchanged.post(path, body), 422, "unknown_reference", "/api")
+    for name in ("mars", "", "weather", "é" * 500):
+        unchanged.refused(unchanged.post(path, {"api": "weather", "environment": name}), 422, "unknown_reference",
+                          "/environment")
     for body in ({"api": "weather", "Key": "x"}, {"api": "weather", "scopes": []}, {"": 1}):
         unchanged.refused(unchanged.post(path, body), 400, "unknown_field")
 

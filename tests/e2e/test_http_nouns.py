@@ -22,16 +22,26 @@ def created(client, path, body):
     return location, made
 
 
+def unchanged(client, location, body):
+    """A PATCH that makes no difference answers with the object as it is, in its version."""
+    before = client.get(location)
+    for nothing in ({}, body):
+        reply = client.patch(location, nothing)
+        assert (client.done(reply), etag(reply)) == (before.json, etag(before)), nothing
+
+
 def changed(client, location, method, path, body, **expected):
-    """A change that raises the version by one, and is there when read again."""
+    """A change that raises the version by one, and is there when read again; made once more it is none."""
     before = client.done(client.get(location))
     reply = client.call(method, path, body)
     after = client.done(reply)
     assert {name: after[name] for name in expected} == expected
     assert after["version"] == before["version"] + 1 == etag(reply)
     assert after == client.done(client.get(location))
-    unchanged = set(after) - set(expected) - {"version", "updated_at"}
-    assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
+    same = set(after) - set(expected) - {"version", "updated_at"}
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    if method == "PATCH":
+        unchanged(client, location, body)
     return after
 
 
@@ -66,17 +76,25 @@ def test_api(admin, unique):
 
 def test_api_with_environments_of_its_own(admin, unique):
     name = f"api-{unique}"
-    created(admin, "/v1/apis", {"name": name, "environments": [{"name": "blue"}, {"name": "green", "tag": "g1"}]})
+    created(admin, "/v1/apis", {"name": name, "environments": [{"name": "blue"}, {"name": "green", "tag": "g1",
+                                                                                        "description": "Grün"}]})
     environments = list(admin.every(f"/v1/apis/{name}/environments"))
+    assert [e["description"] for e in environments] == ["", "Grün"]
     assert [(e["name"], e["tag"]) for e in environments] == [("blue", "blue"), ("green", "g1")]
 
 
 def test_environment(admin, weather):
     path = f"/v1/apis/{weather}/environments"
-    location, made = created(admin, path, {"name": "staging", "tag": "stage"})
-    assert (made["api"], made["tag"]) == (weather, "stage")
+    location, made = created(admin, path, {"name": "staging", "tag": "stage", "description": "for the shop"})
+    assert (made["api"], made["tag"], made["description"]) == (weather, "stage", "for the shop")
     assert listed(admin, path, name="staging") == made
+    changed(admin, location, "PATCH", location, {"description": "für alle"}, description="für alle")
+    changed(admin, location, "PATCH", location, {"description": ""}, description="")
     suspended_and_resumed(admin, location)
+    assert created(admin, path, {"name": "bare"})[1]["description"] == ""
+    builtin = "/v1/apis/tollkeeper/environments/production"
+    admin.refused(admin.patch(builtin, {"description": "mine"}), 409, "wrong_state")
+    admin.refused(admin.call("PATCH", location, {"description": "x"}, {"If-Match": '"1"'}), 412, "stale", "If-Match")
 
 
 def test_scope(admin, weather):

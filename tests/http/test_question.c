@@ -100,7 +100,7 @@ static void what_is_refused(void **state)
                 {"{\"api\":\"a\"}}", TK_FAULT_malformed_json, ""},
                 {"{\"api\" \"a\"}", TK_FAULT_malformed_json, ""},
                 {"{api:\"a\"}", TK_FAULT_malformed_json, ""},
-                {"{\"api\":\"a\",\"api\":\"b\"}", TK_FAULT_malformed_json, ""},
+                {"{\"api\":\"a\",\"api\":\"b\"}", TK_FAULT_malformed_json, "/api"},
                 {"{\"api\":\"\\u0000\"}", TK_FAULT_malformed_json, ""},
                 {"{\"api\":\"\\x\"}", TK_FAULT_malformed_json, ""},
                 {"{\"api\":\"\\u12g4\"}", TK_FAULT_malformed_json, ""},

@@ -101,7 +101,7 @@ static void allowed_methods(void **state)
                 {"/v1/apis", "GET, HEAD, POST"},
                 {"/v1/apis/a", "GET, HEAD, PATCH"},
                 {"/v1/apis/a/suspend", "POST"},
-                {"/v1/apis/a/environments/b", "GET, HEAD"},
+                {"/v1/apis/a/environments/b", "GET, HEAD, PATCH"},
                 {"/metrics", "GET, HEAD"},
         };
         struct tk_str params[TK_PATH_PARAMS_MAX];

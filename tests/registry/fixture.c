@@ -201,7 +201,8 @@ void fixture_world(struct fixture *f, struct world *ret_world)
                 .api = {.state = TK_STATE_ACTIVE, .name = TK_STR("weather"), .prefix = TK_STR("tk")},
                 .environment = {.state = TK_STATE_ACTIVE,
                                 .name = TK_STR("production"),
-                                .tag = TK_STR("live")},
+                                .tag = TK_STR("live"),
+                                .description = TK_STR("Für alle")},
                 .plan = {.name = TK_STR("open")},
                 .consumer = {.state = TK_STATE_ACTIVE, .name = TK_STR("acme"), .metadata = TK_STR("{}")},
         };

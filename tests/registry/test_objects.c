@@ -194,22 +194,22 @@ static void environment_comes_back_as_it_was(void **state)
         assert_str(got.api_name, TK_STR("weather"));
         assert_str(got.name, TK_STR("production"));
         assert_str(got.tag, TK_STR("live"));
+        assert_str(got.description, TK_STR("Für alle"));
         assert_str(got.prefix, TK_STR("tk"));
-        assert_int_equal(got.created_s, NOW_S);
-        assert_int_equal(got.updated_s, NOW_S);
+        assert_true(got.created_s == NOW_S && got.updated_s == NOW_S);
 
         w.environment.state = TK_STATE_SUSPENDED;
+        w.environment.description = TK_STR_NONE;
         f->change.at_s++;
         assert_err(WRITE(f, tk_environment_update(txn, &w.environment, &f->change)), TK_OK);
         assert_err(READ(f, tk_environment_get(txn, w.environment.id, &f->arena, &got)), TK_OK);
-        assert_int_equal(got.state, TK_STATE_SUSPENDED);
+        assert_true(got.state == TK_STATE_SUSPENDED && got.description.len == 0);
         assert_int_equal(got.version, 2);
         assert_int_equal(got.updated_s, NOW_S + 1);
         w.environment.version = 1;
         assert_err(WRITE(f, tk_environment_update(txn, &w.environment, &f->change)), TK_STALE);
         assert_err(READ(f, tk_environment_get(txn, 99, &f->arena, &got)), TK_NOT_FOUND);
-        assert_err(READ(f, tk_environment_find(txn, 99, TK_STR("production"), &f->arena, &got)),
-                   TK_NOT_FOUND);
+        assert_err(READ(f, tk_environment_find(txn, 99, w.environment.name, &f->arena, &got)), TK_NOT_FOUND);
 }
 
 static void environment_is_unique_in_its_api(void **state)

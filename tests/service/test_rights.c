@@ -113,7 +113,7 @@ static void what_is_missing_is_made_only_by_who_may_make_it(void **state)
         assert_refused_at(f, issue_making(f, "keys:write", input), "/environment", "apis:write");
         input.environment = TK_STR_NONE;
         input.scopes = (struct tk_input_list){.set = true, .items = &scope, .count = 1};
-        assert_refused_at(f, issue_making(f, "keys:write", input), "/scopes", "apis:write");
+        assert_refused_at(f, issue_making(f, "keys:write", input), "/scopes/0", "apis:write");
         assert_int_equal(issue_making(f, "keys:write apis:write", input), TK_OK);
 }
 

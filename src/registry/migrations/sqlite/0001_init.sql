@@ -26,14 +26,15 @@ CREATE TABLE apis (
 ) STRICT;
 
 CREATE TABLE environments (
-        id        INTEGER PRIMARY KEY AUTOINCREMENT,
-        version   INTEGER NOT NULL DEFAULT 1,
-        api_id    INTEGER NOT NULL REFERENCES apis (id),
-        state     INTEGER NOT NULL CHECK (state IN (1, 2)),
-        name      TEXT NOT NULL CHECK (length(name) > 0),
-        tag       TEXT NOT NULL CHECK (length(tag) > 0),
-        created_s INTEGER NOT NULL,
-        updated_s INTEGER NOT NULL,
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        version     INTEGER NOT NULL DEFAULT 1,
+        api_id      INTEGER NOT NULL REFERENCES apis (id),
+        state       INTEGER NOT NULL CHECK (state IN (1, 2)),
+        name        TEXT NOT NULL CHECK (length(name) > 0),
+        tag         TEXT NOT NULL CHECK (length(tag) > 0),
+        description TEXT NOT NULL,
+        created_s   INTEGER NOT NULL,
+        updated_s   INTEGER NOT NULL,
         UNIQUE (api_id, name),
         UNIQUE (api_id, tag)
 ) STRICT;
