@@ -10,7 +10,6 @@
 
 #include <sodium.h>
 
-#include <assert.h>
 #include <string.h>
 
 #define LOCATOR_BITS 47
@@ -59,26 +58,28 @@ static bool check_matches(struct tk_str presented)
                check == tk_crc32(presented.ptr, checked);
 }
 
-bool tk_key_parse(struct tk_str presented, struct tk_key_parts *ret_parts)
+bool tk_key_glance(struct tk_str presented, struct tk_key_parts *ret_parts)
 {
-        struct tk_key_parts parts;
-        uint64_t locator;
-
         if (presented.len <= TK_KEY_BODY_CHARS || presented.len > TK_KEY_MAX)
                 return false;
 
-        struct tk_str head = {presented.ptr, presented.len - TK_KEY_BODY_CHARS - 1};
-        const char *body = head.ptr + head.len + 1;
-        if (body[-1] != '_' || !tk_str_cut(head, '_', &parts.prefix, &parts.tag))
-                return false;
-        if (!tk_key_prefix_valid(parts.prefix) || !tk_key_tag_valid(parts.tag))
-                return false;
+        const char *body = presented.ptr + presented.len - TK_KEY_BODY_CHARS;
+        ret_parts->locator = (struct tk_str){body, TK_KEY_LOCATOR_CHARS};
+        ret_parts->secret = (struct tk_str){body + TK_KEY_LOCATOR_CHARS, TK_KEY_SECRET_CHARS};
+        return body[-1] == '_' && tk_base62_decode(body, TK_KEY_LOCATOR_CHARS, &ret_parts->masked) &&
+               ret_parts->masked <= LOCATOR_MASK;
+}
 
-        parts.locator = (struct tk_str){body, TK_KEY_LOCATOR_CHARS};
-        parts.secret = (struct tk_str){body + TK_KEY_LOCATOR_CHARS, TK_KEY_SECRET_CHARS};
-        if (!tk_base62_decode(parts.locator.ptr, TK_KEY_LOCATOR_CHARS, &locator) || locator > LOCATOR_MASK)
+bool tk_key_parse(struct tk_str presented, struct tk_key_parts *ret_parts)
+{
+        struct tk_key_parts parts;
+
+        if (!tk_key_glance(presented, &parts))
                 return false;
-        if (!tk_base62_valid(parts.secret.ptr, TK_KEY_SECRET_CHARS) || !check_matches(presented))
+        struct tk_str head = {presented.ptr, presented.len - TK_KEY_BODY_CHARS - 1};
+        if (!tk_str_cut(head, '_', &parts.prefix, &parts.tag) || !tk_key_prefix_valid(parts.prefix) ||
+            !tk_key_tag_valid(parts.tag) || !tk_base62_valid(parts.secret.ptr, TK_KEY_SECRET_CHARS) ||
+            !check_matches(presented))
                 return false;
         *ret_parts = parts;
         return true;
@@ -99,12 +100,8 @@ static uint64_t locator_pad(const char *secret, const struct tk_key_mask *mask)
 void tk_key_locate(const struct tk_key_parts *parts, const struct tk_key_mask *mask, uint64_t *ret_number,
                    unsigned *ret_pepper_version)
 {
-        uint64_t locator;
-        bool decoded = tk_base62_decode(parts->locator.ptr, TK_KEY_LOCATOR_CHARS, &locator);
+        uint64_t locator = parts->masked ^ locator_pad(parts->secret.ptr, mask);
 
-        assert(decoded); /* tk_key_parse() accepted it */
-        (void)decoded;
-        locator ^= locator_pad(parts->secret.ptr, mask);
         *ret_number = locator >> VERSION_BITS;
         *ret_pepper_version = (unsigned)(locator & TK_KEY_PEPPER_VERSION_MAX);
 }

@@ -33,6 +33,7 @@ struct tk_key_mask {
 /* Slices into the presented text. */
 struct tk_key_parts {
         struct tk_str prefix, tag, locator, secret;
+        uint64_t masked; /* what the locator's digits say: below 2^47 */
 };
 
 /* [a-z][a-z0-9]{1,15} */
@@ -47,7 +48,14 @@ bool tk_key_tag_valid(struct tk_str tag);
 bool tk_key_parse(struct tk_str presented, struct tk_key_parts *ret_parts);
 
 /*
- * Number and pepper version from a parsed key's locator: base62 value, below 2^47, xor the low 47 bits of
+ * Where locator and secret would stand if it is a key: enough to find its line, whose digest then proves all of it at once. Proves
+ * nothing itself, so what is not found by it needs tk_key_parse(). Sets all parts but prefix and tag.
+ * False when a line cannot be found by it: too short, no `_` before the body, a locator that is none.
+ */
+bool tk_key_glance(struct tk_str presented, struct tk_key_parts *ret_parts);
+
+/*
+ * Number and pepper version from the locator of a key that was glanced at or parsed: base62 value, below 2^47, xor the low 47 bits of
  * SipHash-2-4(mask, secret characters); number = value >> 4, pepper version = value & 15.
  * For a key that was not minted with this mask the result is noise: the digest decides.
  */

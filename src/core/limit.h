@@ -45,6 +45,21 @@ struct tk_limit_state {
         uint64_t reset_ns;  /* until the limit is whole again: full bucket, or end of the period */
 };
 
+/*
+ * A look at a limit that can be turned into a charge by one exchange: for who must look at several before charging any. Says
+ * nothing of what remains; tk_rate_describe() and tk_window_describe() do, of `seen` or of `charged`.
+ */
+struct tk_offer {
+        struct tk_slot seen;    /* what the slot held */
+        struct tk_slot charged; /* what it will hold with the cost in it; when refused: undefined */
+        uint64_t wait_ns;       /* 0: the cost fits; else until it would, or TK_NEVER */
+        int64_t period_s;       /* windows: the period's start and end */
+        int64_t period_end_s;
+};
+
+/* Charge what was offered; false, and nothing charged, when the slot has changed since: look again. */
+bool tk_offer_take(struct tk_slot *slot, const struct tk_offer *offer);
+
 /* ---- rate: GCRA, ITU-T I.371 annex A, virtual scheduling ---- */
 
 struct tk_rate {
@@ -77,6 +92,14 @@ bool tk_rate_admit(struct tk_slot *slot, const struct tk_rate *rate, uint64_t no
 bool tk_rate_peek(const struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
                   struct tk_limit_state *ret_state);
 
+/* A look. It lowers a slot that must be clamped, and changes nothing otherwise. */
+void tk_rate_offer(struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
+                   struct tk_offer *ret_offer);
+
+/* What remains of a slot with this value, and until when; wait_ns and admitted are not touched. */
+void tk_rate_describe(const struct tk_slot *value, const struct tk_rate *rate, uint64_t now_ns,
+                      struct tk_limit_state *ret_state);
+
 /*
  * The units in use under from_rate (rounded up, at most the new burst) as a slot for another rate: for a plan
  * change, which gives a limit a new slot because ticks differ. What is charged to `from` after the read is not
@@ -105,6 +128,14 @@ bool tk_window_admit(struct tk_slot *slot, const struct tk_window *window, uint6
 
 bool tk_window_peek(const struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns,
                     uint64_t cost, struct tk_limit_state *ret_state);
+
+/* A look; changes nothing. */
+void tk_window_offer(const struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns,
+                     uint64_t cost, struct tk_offer *ret_offer);
+
+/* As tk_rate_describe, in the period of the offer. */
+void tk_window_describe(const struct tk_slot *value, const struct tk_window *window, uint64_t now_ns,
+                        const struct tk_offer *offer, struct tk_limit_state *ret_state);
 
 /*
  * Give back `cost` charged in the period that began at period_s; nothing when the slot has moved to another

@@ -11,6 +11,13 @@
 
 #include "core/slot.h"
 
+bool tk_offer_take(struct tk_slot *slot, const struct tk_offer *offer)
+{
+        tk_u128 seen = tk_slot_value(&offer->seen);
+
+        return tk_slot_exchange(slot, &seen, tk_slot_value(&offer->charged));
+}
+
 enum tk_err tk_rate_init(uint64_t limit, uint64_t window_ns, uint64_t burst, struct tk_rate *ret_rate)
 {
         if (limit < 1 || limit > TK_LIMIT_UNITS_MAX || burst < 1 || burst > TK_LIMIT_UNITS_MAX ||
@@ -87,23 +94,46 @@ static void describe(const struct bucket *bucket, const struct tk_rate *rate,
         ret_state->reset_ns = ticks_to_ns(missing, rate);
 }
 
+void tk_rate_describe(const struct tk_slot *value, const struct tk_rate *rate, uint64_t now_ns,
+                      struct tk_limit_state *ret_state)
+{
+        struct bucket bucket = read_bucket(tk_slot_value(value), rate, now_ns);
+
+        describe(&bucket, rate, ret_state);
+}
+
+void tk_rate_offer(struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
+                   struct tk_offer *ret_offer)
+{
+        tk_u128 stored = tk_slot_read(slot);
+        struct bucket bucket = read_bucket(stored, rate, now_ns);
+
+        while (bucket.filled < stored) { /* it must be clamped */
+                if (tk_slot_exchange(slot, &stored, bucket.filled))
+                        stored = bucket.filled;
+                else
+                        bucket = read_bucket(stored, rate, now_ns);
+        }
+        ret_offer->seen = tk_slot_of(stored);
+        ret_offer->wait_ns = wait_ns(&bucket, rate, cost);
+        if (ret_offer->wait_ns == 0)
+                ret_offer->charged = tk_slot_of(bucket.filled + (tk_u128)cost * rate->interval);
+}
+
 bool tk_rate_admit(struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
                    struct tk_limit_state *ret_state)
 {
-        tk_u128 stored = tk_slot_read(slot);
-        struct bucket bucket;
-        bool changed;
+        struct tk_offer offer;
+        bool charged = false;
 
         do {
-                bucket = read_bucket(stored, rate, now_ns);
-                ret_state->wait_ns = wait_ns(&bucket, rate, cost);
-                ret_state->admitted = ret_state->wait_ns == 0;
-                changed = bucket.filled < stored || (ret_state->admitted && cost > 0);
-                if (ret_state->admitted)
-                        bucket.filled += (tk_u128)cost * rate->interval;
-        } while (changed && !tk_slot_exchange(slot, &stored, bucket.filled));
+                tk_rate_offer(slot, rate, now_ns, cost, &offer);
+                charged = offer.wait_ns == 0 && cost > 0;
+        } while (charged && !tk_offer_take(slot, &offer));
 
-        describe(&bucket, rate, ret_state);
+        tk_rate_describe(charged ? &offer.charged : &offer.seen, rate, now_ns, ret_state);
+        ret_state->wait_ns = offer.wait_ns;
+        ret_state->admitted = offer.wait_ns == 0;
         return ret_state->admitted;
 }
 
@@ -127,5 +157,5 @@ void tk_rate_carry(const struct tk_slot *from, const struct tk_rate *from_rate, 
         if (used > rate->burst)
                 used = rate->burst;
         tk_u128 filled = (tk_u128)now_ns * rate->units + used * rate->interval;
-        *ret_slot = (struct tk_slot){.lo = (uint64_t)filled, .hi = (uint64_t)(filled >> 64)};
+        *ret_slot = tk_slot_of(filled);
 }

@@ -18,6 +18,16 @@ static inline tk_u128 tk_slot_join(uint64_t hi, uint64_t lo)
         return (tk_u128)hi << 64 | lo;
 }
 
+static inline struct tk_slot tk_slot_of(tk_u128 value)
+{
+        return (struct tk_slot){.lo = (uint64_t)value, .hi = (uint64_t)(value >> 64)};
+}
+
+static inline tk_u128 tk_slot_value(const struct tk_slot *slot)
+{
+        return tk_slot_join(slot->hi, slot->lo);
+}
+
 /*
  * A value that the slot held. Two 8-byte loads, the high word again, and all over when it changed: the high
  * word of a window (a period) and of a rate (the top of an arrival time) only grows, so where both reads of

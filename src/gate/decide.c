@@ -66,10 +66,11 @@ void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const
         ret_request->gate = gate;
         ret_request->ask = ask;
         ret_request->answer = answer;
+        ret_request->number = 0;
+        ret_request->found = false;
+        tk_request_locate(ret_request);
         ret_request->now_ns = ask->now_ns ? ask->now_ns : tk_gate_now_ns(gate);
         ret_request->now_s = (int64_t)(ret_request->now_ns / TK_NS_PER_S);
-        ret_request->number = 0;
-        ret_request->shaped = false;
         ret_request->subscription_control = 0;
         ret_request->anchor_s = 0;
         ret_request->rehearsal = false;
@@ -79,29 +80,28 @@ void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const
         ret_request->damage = NULL;
 }
 
-static void refuse(struct tk_request *request, enum tk_code code)
+static enum tk_code first_refusal(struct tk_request *request)
 {
-        request->answer->code = code;
-        if (request->damage) {
-                request->answer->code = TK_CODE_unavailable;
-                request->answer->reason = request->damage;
-        }
+#define X(code, check, describe)                                                                             \
+        if (!check(request))                                                                                 \
+                return TK_CODE_##code;
+        TK_CHECKS(X)
+#undef X
+        if (!tk_request_charge(request))
+                return request->rate_refused ? TK_CODE_rate_limited : TK_CODE_quota_exceeded;
+        return TK_CODE_valid;
 }
 
 void tk_request_decide(struct tk_request *request)
 {
-#define X(code, check, describe)                                                                             \
-        if (!check(request)) {                                                                               \
-                refuse(request, TK_CODE_##code);                                                             \
-                return;                                                                                      \
-        }
-        TK_CHECKS(X)
-#undef X
-        if (!tk_request_charge(request)) {
-                refuse(request, request->rate_refused ? TK_CODE_rate_limited : TK_CODE_quota_exceeded);
+        enum tk_code code = first_refusal(request);
+        request->answer->code = code;
+        if (request->damage) {
+                request->answer->code = TK_CODE_unavailable;
+                request->answer->reason = request->damage;
                 return;
         }
-        request->answer->code = TK_CODE_valid;
+        tk_request_tell_limits(request);
 }
 
 static void count(struct tk_format_meter *meter, bool admitted, int64_t now_s)

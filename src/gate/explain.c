@@ -37,11 +37,12 @@ static void describe_presented(const struct tk_request *request, struct detail *
 
 static void describe_shape(const struct tk_request *request, struct detail *detail)
 {
-        if (request->shaped)
+        struct tk_key_parts parts;
+        if (tk_key_parse(request->ask->key, &parts))
                 say(detail, "it has the form of a key, and its check characters are right");
         else
-                say(detail, request->number ? "it is an imported key"
-                                            : "it has not the form of a key, and is none that was imported");
+                say(detail, request->found ? "it is an imported key"
+                                           : "it has not the form of a key, and is none that was imported");
 }
 
 static void describe_found(const struct tk_request *request, struct detail *detail)
@@ -201,6 +202,7 @@ static bool explain_row(struct tk_request *request, const struct row *row, struc
                 return false;
         }
         ret_check->result = passed ? TK_CHECK_PASSED : TK_CHECK_FAILED;
+        tk_request_tell_limits(request);
         row->describe(request, &detail);
         return passed || request->answer->identified;
 }

@@ -97,8 +97,7 @@ static void copy_slot(const struct tk_extent_move *move, int from, const struct 
 
 static struct tk_slot read_slot(const struct tk_slot *slot)
 {
-        tk_u128 value = tk_slot_read(slot);
-        return (struct tk_slot){.lo = (uint64_t)value, .hi = (uint64_t)(value >> 64)};
+        return tk_slot_of(tk_slot_read(slot));
 }
 
 /* What is left of a limit, in units. */
@@ -154,15 +153,32 @@ static void copy_usage(struct tk_extent_move *move)
         }
 }
 
-static bool view_binding(const struct tk_publisher *publisher, enum tk_record_kind kind, uint64_t binding,
+/* The meter that a binding names; NULL when it is out of bounds. */
+static struct tk_format_meter *meter_of(const struct tk_publisher *publisher, uint64_t home, uint32_t line,
+                                        uint32_t lines)
+{
+        if (line != TK_METER_HOME)
+                return tk_area_at(tk_publisher_area(publisher, TK_FILE_METERS), line, lines);
+        return home ? tk_area_at(tk_publisher_area(publisher, TK_FILE_HOMES), home, lines) : NULL;
+}
+
+static bool view_binding(const struct tk_publisher *publisher, const struct tk_extent_of *of,
                          struct tk_policy_view *ret_view, struct tk_format_meter **ret_meter)
 {
-        if (!tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), tk_pair_low(binding), kind,
+        if (!tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), tk_pair_low(of->binding), of->kind,
                             ret_view))
                 return false;
-        *ret_meter = tk_area_at(tk_publisher_area(publisher, TK_FILE_METERS), tk_pair_high(binding),
-                                ret_view->policy->extent_lines);
+        *ret_meter = meter_of(publisher, of->home, tk_pair_high(of->binding), ret_view->policy->extent_lines);
         return *ret_meter != NULL;
+}
+
+static enum tk_err take_home(struct tk_publisher *publisher, uint64_t number)
+{
+        struct tk_area *homes = tk_publisher_area(publisher, TK_FILE_HOMES);
+        enum tk_err err = tk_area_reserve(homes, number + 1);
+        if (!err)
+                tk_area_use(homes, number + 1);
+        return err;
 }
 
 static enum tk_err take_extent(struct tk_publisher *publisher, uint32_t lines, uint32_t *ret_line)
@@ -175,31 +191,41 @@ static enum tk_err take_extent(struct tk_publisher *publisher, uint32_t lines, u
         if (err)
                 return err;
         tk_area_use(meters, line + lines);
-        /* Fresh memory is zero, unless a decider wrote where it should not. */
-        memset(meters->lines + line * meters->line_bytes, 0, (size_t)lines * meters->line_bytes);
         *ret_line = (uint32_t)line;
         return TK_OK;
 }
 
-enum tk_err tk_extent_prepare(struct tk_publisher *publisher, enum tk_record_kind kind, uint64_t old_binding,
-                              uint32_t policy, struct tk_extent_move *move, uint64_t *ret_binding)
+static enum tk_err take_meter(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t lines,
+                              uint32_t *ret_line, struct tk_format_meter **ret_meter)
 {
-        if (!tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), policy, kind, &move->to))
+        bool home = of->home != 0 && of->binding == 0 && lines == 1;
+        *ret_line = TK_METER_HOME;
+        enum tk_err err = home ? take_home(publisher, of->home) : take_extent(publisher, lines, ret_line);
+        if (err)
+                return err;
+        *ret_meter = meter_of(publisher, of->home, *ret_line, lines);
+        /* Fresh memory is zero, unless a decider wrote where it should not. */
+        memset(*ret_meter, 0, (size_t)lines * 64);
+        return TK_OK;
+}
+
+enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t policy,
+                              struct tk_extent_move *move, uint64_t *ret_binding)
+{
+        if (!tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), policy, of->kind, &move->to))
                 return TK_CORRUPT;
         move->from_meter = NULL;
-        bool bound = old_binding != 0 &&
-                     view_binding(publisher, kind, old_binding, &move->from, &move->from_meter);
+        bool bound = of->binding != 0 && view_binding(publisher, of, &move->from, &move->from_meter);
         if (bound && same_slots(move)) {
                 move->to_meter = move->from_meter;
-                *ret_binding = tk_pair(policy, tk_pair_high(old_binding));
+                *ret_binding = tk_pair(policy, tk_pair_high(of->binding));
                 return TK_OK;
         }
 
         uint32_t line;
-        enum tk_err err = take_extent(publisher, move->to.policy->extent_lines, &line);
+        enum tk_err err = take_meter(publisher, of, move->to.policy->extent_lines, &line, &move->to_meter);
         if (err)
                 return err;
-        move->to_meter = tk_area_at(tk_publisher_area(publisher, TK_FILE_METERS), line, 1);
         if (bound)
                 copy_usage(move);
         *ret_binding = tk_pair(policy, line);

@@ -35,6 +35,7 @@ static const struct file_spec specs[TK_FILE_COUNT] = {
         [TK_FILE_POLICY]        = {"policy", "policy.new", "TKGPOLI", TK_POLICY_LINE_BYTES, TK_POLICY_FIRST_LINE, 16 * GIB, 65536, 1},
         [TK_FILE_FOREIGN]       = {"foreign", "foreign.new", "TKGFORN", 64, TK_FORMAT_HEADER_BYTES, 32 * GIB, 16, 0},
         [TK_FILE_METERS]        = {"meters", "meters.new", "TKGMETR", 64, TK_FORMAT_HEADER_BYTES, 128 * GIB, 4096, 1},
+        [TK_FILE_HOMES]         = {"homes", "homes.new", "TKGHOME", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
         [TK_FILE_RESERVATIONS]  = {"reservations", "reservations.new", "TKGRESV", TK_RESERVATION_LINE_BYTES, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
         [TK_FILE_NAMED]         = {"named", "named.new", "TKGNAME", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
         [TK_FILE_EVENTS]        = {"events", "events.new", "TKGEVNT", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},

@@ -15,6 +15,7 @@ enum tk_file {
         TK_FILE_POLICY,
         TK_FILE_FOREIGN,
         TK_FILE_METERS, /* from here on written by deciders */
+        TK_FILE_HOMES,
         TK_FILE_RESERVATIONS,
         TK_FILE_NAMED,
         TK_FILE_EVENTS,

@@ -40,6 +40,8 @@ static inline bool tk_sealed(uint64_t word)
 
 /* ---- header ---- */
 
+#define TK_FORMAT_SHARED_FILES 5 /* written by deciders */
+
 struct tk_format_header {
         char magic[8];
         uint32_t version;
@@ -69,11 +71,11 @@ struct tk_format_header {
         struct {
                 _Atomic uint64_t capacity_lines;
                 _Atomic uint64_t used_lines;
-        } shared[4];
+        } shared[TK_FORMAT_SHARED_FILES];
 
         _Atomic uint64_t foreign_table;
         _Atomic uint64_t foreign_count;
-        uint8_t zero_d[3632];
+        uint8_t zero_d[3616];
 };
 _Static_assert(sizeof(struct tk_format_header) == TK_FORMAT_HEADER_BYTES, "header");
 _Static_assert(offsetof(struct tk_format_header, installation) == 24, "header");
@@ -82,7 +84,7 @@ _Static_assert(offsetof(struct tk_format_header, crc) == TK_FORMAT_CRC_BYTES, "h
 _Static_assert(offsetof(struct tk_format_header, capacity_lines) == 256, "header");
 _Static_assert(offsetof(struct tk_format_header, applied_seq) == 320, "header");
 _Static_assert(offsetof(struct tk_format_header, shared) == 384, "header");
-_Static_assert(offsetof(struct tk_format_header, foreign_table) == 448, "header");
+_Static_assert(offsetof(struct tk_format_header, foreign_table) == 464, "header");
 
 /* foreign_table: log2 of its entries, and its first line */
 #define TK_FOREIGN_TABLE(log2, line) ((uint64_t)(log2) | (uint64_t)(line) << 8)
@@ -285,7 +287,10 @@ struct tk_format_cidr {
 };
 _Static_assert(sizeof(struct tk_format_cidr) == 20, "CIDR");
 
-/* ---- meters ---- */
+/* ---- meters, homes ---- */
+
+/* In a key's binding, in place of a line of `meters`: its line in `homes`. */
+#define TK_METER_HOME 0
 
 #define TK_METER_LINES_MAX 4
 #define TK_METER_SLOTS_MAX (TK_METER_LINES_MAX * 4 - 1)

@@ -20,48 +20,57 @@ static struct tk_window window_of(const struct tk_request_limit *it)
                                   it->limit->length_s, it->anchor_s};
 }
 
-static bool peek(const struct tk_request_limit *it, uint64_t now_ns, uint64_t cost,
-                 struct tk_limit_state *ret_state)
+/* Look at it; in a rehearsal the slot is a copy. */
+static void look_at(struct tk_request_limit *it, uint64_t now_ns, uint64_t cost)
 {
         if (it->limit->kind == TK_LIMIT_RATE) {
                 struct tk_rate rate = rate_of(it->limit);
-                return tk_rate_peek(it->slot, &rate, now_ns, cost, ret_state);
+                tk_rate_offer(it->slot, &rate, now_ns, cost, &it->offer);
+        } else {
+                struct tk_window window = window_of(it);
+                tk_window_offer(it->slot, &window, now_ns, cost, &it->offer);
         }
-        struct tk_window window = window_of(it);
-        return tk_window_peek(it->slot, &window, now_ns, cost, ret_state);
 }
 
-static bool charge(struct tk_request_limit *it, uint64_t now_ns, uint64_t cost,
-                   struct tk_limit_state *ret_state)
+/* Charge what was offered, or, where others were faster, what is offered then. False when it no longer fits. */
+static bool charge(struct tk_request_limit *it, uint64_t now_ns, uint64_t cost)
 {
-        if (it->limit->kind == TK_LIMIT_RATE) {
-                struct tk_rate rate = rate_of(it->limit);
-                return tk_rate_admit(it->slot, &rate, now_ns, cost, ret_state);
+        while (it->offer.wait_ns == 0) {
+                it->charged = tk_offer_take(it->slot, &it->offer);
+                if (it->charged)
+                        return true;
+                look_at(it, now_ns, cost);
         }
-        struct tk_window window = window_of(it);
-        return tk_window_admit(it->slot, &window, now_ns, cost, ret_state, &it->charged_period_s);
+        return false;
 }
 
-static uint64_t window_s(const struct tk_request_limit *it, uint64_t now_ns)
+static uint64_t window_s(const struct tk_request_limit *it)
 {
         if (it->limit->kind == TK_LIMIT_RATE || it->limit->period == TK_PERIOD_FIXED)
                 return (uint64_t)it->limit->length_s;
-
-        int64_t start_s, end_s;
-        tk_period_at((enum tk_period_kind)it->limit->period, 0, it->anchor_s, (int64_t)(now_ns / TK_NS_PER_S),
-                     &start_s, &end_s);
-        return (uint64_t)(end_s - start_s);
+        return (uint64_t)(it->offer.period_end_s - it->offer.period_s);
 }
 
+/* Of a limit that was looked at: what it is, and how it stands. */
 static void describe(const struct tk_request_limit *it, uint64_t now_ns, struct tk_answer_limit *ret_limit)
 {
+        const struct tk_slot *value = it->charged ? &it->offer.charged : &it->offer.seen;
         ret_limit->name = (struct tk_str){it->limit->name, it->limit->name_len};
         ret_limit->owner = it->owner;
         ret_limit->kind = (enum tk_limit_kind)it->limit->kind;
         ret_limit->limit = it->limit->limit;
         ret_limit->burst = it->limit->burst;
-        ret_limit->window_s = window_s(it, now_ns);
+        ret_limit->window_s = window_s(it);
         ret_limit->period = (enum tk_period_kind)it->limit->period;
+        ret_limit->state.wait_ns = it->offer.wait_ns;
+        ret_limit->state.admitted = it->offer.wait_ns == 0;
+        if (it->limit->kind == TK_LIMIT_RATE) {
+                struct tk_rate rate = rate_of(it->limit);
+                tk_rate_describe(value, &rate, now_ns, &ret_limit->state);
+        } else {
+                struct tk_window window = window_of(it);
+                tk_window_describe(value, &window, now_ns, &it->offer, &ret_limit->state);
+        }
 }
 
 /* ---- all limits of a request ---- */
@@ -79,23 +88,23 @@ static bool gather(struct tk_request *request, const struct tk_request_party *pa
                 struct tk_slot *slot = &party->meter->slots[limit->slot];
                 if (request->rehearsal) {
                         struct tk_slot *copy = &request->rehearsal_slots[request->limit_count];
-                        tk_u128 value = tk_slot_read(slot);
-                        *copy = (struct tk_slot){.lo = (uint64_t)value, .hi = (uint64_t)(value >> 64)};
+                        *copy = tk_slot_of(tk_slot_read(slot));
                         slot = copy;
                 }
-                request->limits[request->limit_count++] = (struct tk_request_limit){
-                        .limit = limit,
-                        .slot = slot,
-                        .anchor_s = limit->anchored ? request->anchor_s : 0,
-                        .owner = owner,
-                };
+                struct tk_request_limit *it = &request->limits[request->limit_count++];
+                it->limit = limit;
+                it->slot = slot;
+                it->anchor_s = limit->anchored ? request->anchor_s : 0;
+                it->owner = owner;
+                it->charged = false;
         }
         return true;
 }
 
-static void note_refusal(struct tk_request *request, uint32_t index, uint64_t wait_ns)
+static void note_refusal(struct tk_request *request, uint32_t index)
 {
         struct tk_answer *answer = request->answer;
+        uint64_t wait_ns = request->limits[index].offer.wait_ns;
         if (request->limits[index].limit->kind == TK_LIMIT_RATE)
                 request->rate_refused = true;
         else
@@ -123,13 +132,19 @@ static bool look(struct tk_request *request)
                 return false;
 
         for (uint32_t i = 0; i < request->limit_count; i++) {
-                struct tk_answer_limit *said = &request->answer->limits[i];
-                describe(&request->limits[i], request->now_ns, said);
-                if (!peek(&request->limits[i], request->now_ns, request->ask->cost, &said->state))
-                        note_refusal(request, i, said->state.wait_ns);
+                struct tk_request_limit *it = &request->limits[i];
+                look_at(it, request->now_ns, request->ask->cost);
+                if (it->offer.wait_ns)
+                        note_refusal(request, i);
         }
-        request->answer->limit_count = request->limit_count;
         return true;
+}
+
+void tk_request_tell_limits(struct tk_request *request)
+{
+        for (uint32_t i = 0; i < request->limit_count; i++)
+                describe(&request->limits[i], request->now_ns, &request->answer->limits[i]);
+        request->answer->limit_count = request->limit_count;
 }
 
 bool tk_check_rates(struct tk_request *request)
@@ -143,26 +158,26 @@ bool tk_check_windows(struct tk_request *request)
 }
 
 /* A later limit lost a race: windows that were charged get it back, if their period still runs. */
-static void refund(struct tk_request *request, enum tk_limit_kind lost_kind, uint32_t lost)
+static void refund(struct tk_request *request)
 {
         for (uint32_t i = 0; i < request->limit_count; i++) {
                 struct tk_request_limit *it = &request->limits[i];
-                if (it->limit->kind != TK_LIMIT_WINDOW || (lost_kind == TK_LIMIT_WINDOW && i >= lost))
+                if (it->limit->kind != TK_LIMIT_WINDOW || !it->charged)
                         continue;
-                tk_window_refund(it->slot, it->charged_period_s, request->ask->cost);
-                peek(it, request->now_ns, request->ask->cost, &request->answer->limits[i].state);
+                tk_window_refund(it->slot, (int64_t)it->offer.charged.hi, request->ask->cost);
+                it->charged = false;
+                look_at(it, request->now_ns, request->ask->cost);
         }
 }
 
 static bool charge_kind(struct tk_request *request, enum tk_limit_kind kind)
 {
         for (uint32_t i = 0; i < request->limit_count; i++) {
-                struct tk_limit_state *state = &request->answer->limits[i].state;
-                if (request->limits[i].limit->kind != kind ||
-                    charge(&request->limits[i], request->now_ns, request->ask->cost, state))
+                struct tk_request_limit *it = &request->limits[i];
+                if (it->limit->kind != kind || charge(it, request->now_ns, request->ask->cost))
                         continue;
-                note_refusal(request, i, state->wait_ns);
-                refund(request, kind, i);
+                note_refusal(request, i);
+                refund(request);
                 return false;
         }
         return true;
@@ -187,8 +202,11 @@ bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner 
                                               .slot = &party->meter->slots[limit->slot],
                                               .anchor_s = limit->anchored ? anchor_s : 0,
                                               .owner = owner};
+                it.offer.seen =
+                        tk_slot_of(tk_slot_read(it.slot)); /* looking at a rate may lower it: not here */
+                it.slot = &it.offer.seen;
+                look_at(&it, now_ns, 0);
                 describe(&it, now_ns, &ret_limits[i]);
-                peek(&it, now_ns, 0, &ret_limits[i].state);
         }
         *ret_count = policy->limit_count;
         return true;

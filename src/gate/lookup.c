@@ -29,7 +29,10 @@ static bool digest_matches(const struct tk_format_key *line, const struct tk_dig
         return difference == 0;
 }
 
-static void prefetch_references(struct tk_request *request)
+/* Inlined always, because GCC 12 takes a function that only prefetches for one without an effect, and leaves out the call. */
+#define PREFETCHES static inline __attribute__((always_inline)) void
+
+PREFETCHES prefetch_references(const struct tk_request *request)
 {
         const struct tk_files *files = &request->gate->files;
         const struct tk_area *meters = &files->areas[TK_FILE_METERS];
@@ -38,7 +41,9 @@ static void prefetch_references(struct tk_request *request)
 
         /* A prefetch of a wild address is harmless; 32-bit references stay within 40 bits of the base. */
         __builtin_prefetch(policy->lines + (uint64_t)tk_pair_low(request->binding) * TK_POLICY_LINE_BYTES);
-        __builtin_prefetch(meters->lines + (uint64_t)tk_pair_high(request->binding) * 64, 1);
+        __builtin_prefetch(policy->lines + (uint64_t)tk_pair_high(request->owner) * TK_POLICY_LINE_BYTES);
+        if (tk_pair_high(request->binding) != TK_METER_HOME) /* which was fetched with the key's line */
+                __builtin_prefetch(meters->lines + (uint64_t)tk_pair_high(request->binding) * 64, 1);
         if (tk_pair_low(request->owner))
                 __builtin_prefetch(subscriptions->lines + (uint64_t)tk_pair_low(request->owner) * 64);
 }
@@ -131,45 +136,69 @@ static bool absent(struct tk_request *request)
 
 /* ---- the two checks ---- */
 
-bool tk_check_shape(struct tk_request *request)
+/* Both lines are on their way while the clock is read and the key is hashed. */
+PREFETCHES prefetch_lines(const struct tk_request *request)
 {
-        request->shaped = tk_key_parse(request->ask->key, &request->parts);
-        if (!request->shaped)
-                return find_foreign(request) || absent(request);
-
-        tk_key_locate(&request->parts, request->gate->mask, &request->number, &request->pepper_version);
         const struct tk_area *keys = &request->gate->files.areas[TK_FILE_KEYS];
-        if (request->number < keys->reserve_lines)
-                __builtin_prefetch(keys->lines + request->number * sizeof(struct tk_format_key));
-        return true;
+        const struct tk_area *homes = &request->gate->files.areas[TK_FILE_HOMES];
+        if (request->number >= keys->reserve_lines || request->number >= homes->reserve_lines)
+                return;
+        __builtin_prefetch(keys->lines + request->number * sizeof(struct tk_format_key));
+        __builtin_prefetch(homes->lines + request->number * 64, 1);
+}
+
+void tk_request_locate(struct tk_request *request)
+{
+        request->located = request->ask->key.ptr && tk_key_glance(request->ask->key, &request->parts);
+        if (!request->located)
+                return;
+        tk_key_locate(&request->parts, request->gate->mask, &request->number, &request->pepper_version);
+        prefetch_lines(request);
 }
 
 static bool find_issued(struct tk_request *request)
 {
         struct tk_digest digest;
-        return tk_digest_key(request->gate->peppers, request->pepper_version, request->ask->key, &digest) &&
+        return request->located &&
+               tk_digest_key(request->gate->peppers, request->pepper_version, request->ask->key, &digest) &&
                read_line(request, request->number, &digest, false);
 }
 
-/* Another installation's keys have our shape too, so an imported one may be found although its locator leads nowhere. */
+/*
+ * A key whose digest is found has the right shape and check characters, so they are looked at only of one that is not: it is
+ * `unknown` with them and `malformed` without. Another installation's keys have our shape too, so an imported one may be
+ * found although its locator leads nowhere.
+ */
+bool tk_check_shape(struct tk_request *request)
+{
+        request->found = find_issued(request) || find_foreign(request);
+        return request->found || tk_key_parse(request->ask->key, &request->parts) || absent(request);
+}
+
 bool tk_check_found(struct tk_request *request)
 {
-        if (request->shaped && !find_issued(request) && !find_foreign(request))
-                return absent(request);
-        return tk_request_load(request);
+        return request->found ? tk_request_load(request) : absent(request);
 }
 
 /* ---- what the line refers to ---- */
 
-bool tk_request_party(const struct tk_gate *gate, uint64_t binding, enum tk_record_kind kind,
+static struct tk_format_meter *meter_of(const struct tk_gate *gate, uint64_t home, uint32_t line,
+                                        uint32_t lines)
+{
+        if (line != TK_METER_HOME)
+                return tk_area_at(tk_gate_area(gate, TK_FILE_METERS), line, lines);
+        if (home == 0 || lines != 1)
+                return NULL;
+        return tk_area_at(tk_gate_area(gate, TK_FILE_HOMES), home, 1);
+}
+
+bool tk_request_party(const struct tk_gate *gate, uint64_t home, uint64_t binding, enum tk_record_kind kind,
                       struct tk_request_party *ret_party)
 {
         if (!tk_policy_view(tk_gate_area(gate, TK_FILE_POLICY), tk_pair_low(binding), kind, &ret_party->view))
                 return false;
-        uint32_t line = tk_pair_high(binding);
-        ret_party->meter =
-                tk_area_at(tk_gate_area(gate, TK_FILE_METERS), line, ret_party->view.policy->extent_lines);
-        return line != 0 && ret_party->meter;
+        ret_party->meter = meter_of(gate, home, tk_pair_high(binding), ret_party->view.policy->extent_lines);
+        return ret_party->meter;
 }
 
 static bool load_subscription(struct tk_request *request, uint32_t id)
@@ -186,8 +215,8 @@ static bool load_subscription(struct tk_request *request, uint32_t id)
                 return damaged(request, "the subscription's anchor is damaged");
         if (tk_control_state(control) == TK_LINE_ENDED)
                 return true; /* its start still names the periods in the key's meter, until the key gets another */
-        if (control == 0 ||
-            !tk_request_party(request->gate, binding, TK_RECORD_SUBSCRIPTION_POLICY, &request->subscription))
+        if (control == 0 || !tk_request_party(request->gate, 0, binding, TK_RECORD_SUBSCRIPTION_POLICY,
+                                              &request->subscription))
                 return damaged(request, "the subscription's line is damaged");
         request->subscription_control = control;
         request->answer->subscription_id = id;
@@ -222,7 +251,8 @@ bool tk_request_load(struct tk_request *request)
         answer->key_id = request->number;
         answer->not_before_s = tk_pair_low(request->validity);
         answer->expires_s = tk_pair_high(request->validity);
-        if (!tk_request_party(request->gate, request->binding, TK_RECORD_KEY_POLICY, &request->key))
+        if (!tk_request_party(request->gate, request->number, request->binding, TK_RECORD_KEY_POLICY,
+                              &request->key))
                 return damaged(request, "the key's line is damaged");
         if (!load_names(request))
                 return damaged(request, "a name that the key refers to is damaged");

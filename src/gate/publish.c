@@ -193,6 +193,8 @@ enum tk_err tk_publisher_reserve(struct tk_publisher *publisher, const struct tk
 
         enum tk_err err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_KEYS), room->key_id + 1);
         if (!err)
+                err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_HOMES), room->key_id + 1);
+        if (!err)
                 err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS),
                                       room->subscription_id + 1);
         if (!err)
@@ -208,6 +210,7 @@ void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publishe
         const struct tk_area *subscriptions = tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS);
         const struct tk_area *policy = tk_publisher_area(publisher, TK_FILE_POLICY);
         const struct tk_area *meters = tk_publisher_area(publisher, TK_FILE_METERS);
+        const struct tk_area *homes = tk_publisher_area(publisher, TK_FILE_HOMES);
         const struct tk_area *foreign = tk_publisher_area(publisher, TK_FILE_FOREIGN);
 
         *ret_stats = (struct tk_publisher_stats){
@@ -217,8 +220,8 @@ void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publishe
                 .subscription_capacity = tk_area_capacity(subscriptions),
                 .policy_bytes = tk_area_used(policy) * TK_POLICY_LINE_BYTES,
                 .policy_capacity = tk_area_capacity(policy) * TK_POLICY_LINE_BYTES,
-                .meter_lines = tk_area_used(meters),
-                .meter_capacity = tk_area_capacity(meters),
+                .meter_lines = tk_area_used(meters) + tk_area_used(homes),
+                .meter_capacity = tk_area_capacity(meters) + tk_area_capacity(homes),
                 .foreign_keys = tk_unseal(atomic_load(&foreign->header->foreign_count)),
                 .incarnation = keys->header->incarnation,
         };

@@ -66,8 +66,9 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                 .now_ns = tk_files_now_ns(&publisher->files),
         };
         uint64_t binding;
-        err = tk_extent_prepare(publisher, TK_RECORD_SUBSCRIPTION_POLICY, get(&line->binding), policy, &move,
-                                &binding);
+        const struct tk_extent_of of = {.kind = TK_RECORD_SUBSCRIPTION_POLICY,
+                                        .binding = get(&line->binding)};
+        err = tk_extent_prepare(publisher, &of, policy, &move, &binding);
         if (err)
                 return err;
 
@@ -171,6 +172,15 @@ static int64_t anchor_of(const struct tk_publisher *publisher, uint64_t owner)
         return tk_pair_low(owner) && line ? atomic_load_explicit(&line->anchor_s, memory_order_relaxed) : 0;
 }
 
+/* Deciders may still count on the home of who had the number before: the next owner gets a meter elsewhere. */
+static struct tk_extent_of meter_owner(const struct tk_format_key *line, uint64_t number, bool same)
+{
+        uint64_t binding = get(&line->binding);
+        return (struct tk_extent_of){.kind = TK_RECORD_KEY_POLICY,
+                                     .home = same || binding == 0 ? number : 0,
+                                     .binding = same ? binding : 0};
+}
+
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key)
 {
         struct key_words words;
@@ -198,8 +208,8 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
                 .to_anchor_s = anchor_of(publisher, words.owner),
                 .now_ns = tk_files_now_ns(&publisher->files),
         };
-        err = tk_extent_prepare(publisher, TK_RECORD_KEY_POLICY, same ? get(&line->binding) : 0, policy,
-                                &move, &words.binding);
+        const struct tk_extent_of of = meter_owner(line, key->id, same);
+        err = tk_extent_prepare(publisher, &of, policy, &move, &words.binding);
         if (err)
                 return err;
 

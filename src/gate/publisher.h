@@ -75,13 +75,20 @@ struct tk_extent_move {
         struct tk_slot seen[TK_POLICY_LIMITS_MAX];
 };
 
+/* Which line gets a meter. */
+struct tk_extent_of {
+        enum tk_record_kind kind;
+        uint64_t home;    /* a key's number; 0: it has no line in `homes`, or no fresh one */
+        uint64_t binding; /* that it has; 0: none */
+};
+
 /*
- * The meter for a line that is bound by `old_binding` (0: to nothing) and shall get `policy`: the same where the slots keep their
- * meaning, else a new one with the usage copied.
+ * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one with the usage copied.
+ * A key that was never bound gets its home, where one line is enough.
  *   ret_binding  what to store in the line; tk_extent_finish() after that
  */
-enum tk_err tk_extent_prepare(struct tk_publisher *publisher, enum tk_record_kind kind, uint64_t old_binding,
-                              uint32_t policy, struct tk_extent_move *ret_move, uint64_t *ret_binding);
+enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t policy,
+                              struct tk_extent_move *ret_move, uint64_t *ret_binding);
 
 /* Add what was charged to the old extent between the copy and the store of the new binding. */
 void tk_extent_finish(struct tk_extent_move *move);

@@ -26,8 +26,9 @@ struct tk_request_limit {
         const struct tk_format_limit *limit;
         struct tk_slot *slot;
         int64_t anchor_s;
-        int64_t charged_period_s; /* windows: for the refund */
         enum tk_limit_owner owner;
+        bool charged;
+        struct tk_offer offer; /* of the last look */
 };
 
 /* A key or a subscription: its policy, its meter. */
@@ -47,7 +48,8 @@ struct tk_request {
         struct tk_key_parts parts;
         uint64_t number; /* by locator, then of the line that was found */
         unsigned pepper_version;
-        bool shaped;
+        bool located; /* by what the key says of itself */
+        bool found;
 
         /* found: one reading of the key's line */
         uint64_t control, validity, binding, owner;
@@ -90,12 +92,15 @@ struct tk_request {
 TK_CHECKS(X)
 #undef X
 
-/* Begin: zero the answer, read the clock. */
+/* Begin: zero the answer, have the key's lines fetched, read the clock. */
 void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const struct tk_ask *ask,
                      struct tk_answer *answer);
 
 /* Run all checks and charge; the answer is complete afterwards but for what is counted. */
 void tk_request_decide(struct tk_request *request);
+
+/* lookup.c: where the key's line would be. */
+void tk_request_locate(struct tk_request *request);
 
 /* lookup.c: what the found key refers to; false with `damage` set. */
 bool tk_request_load(struct tk_request *request);
@@ -106,6 +111,9 @@ bool tk_request_has_scope(const struct tk_request *request, struct tk_str name);
 /* limits.c: charge what the checks let through; false, with everything that may be given back given back, when a race was lost. */
 bool tk_request_charge(struct tk_request *request);
 
+/* limits.c: the limits as they were found, or as they were left where they were charged, into the answer. */
+void tk_request_tell_limits(struct tk_request *request);
+
 /* limits.c: the limits of one party as they stand, for usage; appends to at most TK_GATE_LIMITS_MAX. */
 bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner owner, int64_t anchor_s,
                       uint64_t now_ns, struct tk_answer_limit *ret_limits, uint32_t *ret_count);
@@ -113,8 +121,8 @@ bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner 
 /* NULL when the files are current and the lease runs; else why not. */
 const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t now_ns);
 
-/* A party from a binding word; false when a reference is out of bounds. */
-bool tk_request_party(const struct tk_gate *gate, uint64_t binding, enum tk_record_kind kind,
+/* A party from a binding word, a key's with its number as `home`, a subscription's with 0; false when a reference is out of bounds. */
+bool tk_request_party(const struct tk_gate *gate, uint64_t home, uint64_t binding, enum tk_record_kind kind,
                       struct tk_request_party *ret_party);
 
 #endif

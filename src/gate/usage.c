@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-static enum tk_err read_party(const struct tk_gate *gate, uint64_t binding, enum tk_record_kind kind,
-                              enum tk_limit_owner owner, int64_t anchor_s, struct tk_usage *ret_usage)
+static enum tk_err read_party(const struct tk_gate *gate, uint64_t home, uint64_t binding,
+                              enum tk_record_kind kind, enum tk_limit_owner owner, int64_t anchor_s,
+                              struct tk_usage *ret_usage)
 {
         struct tk_request_party party;
-        if (!tk_request_party(gate, binding, kind, &party))
+        if (!tk_request_party(gate, home, binding, kind, &party))
                 return TK_CORRUPT;
 
         struct tk_usage usage;
@@ -56,7 +57,7 @@ enum tk_err tk_gate_key_usage(const struct tk_gate *gate, uint64_t key_id, struc
         uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);
         uint64_t owner = atomic_load_explicit(&line->owner, memory_order_acquire);
         const struct tk_format_subscription *subscription = subscription_line(gate, tk_pair_low(owner));
-        enum tk_err err = read_party(gate, binding, TK_RECORD_KEY_POLICY, TK_OWNER_KEY,
+        enum tk_err err = read_party(gate, key_id, binding, TK_RECORD_KEY_POLICY, TK_OWNER_KEY,
                                      anchor_of(subscription), ret_usage);
         if (!err && subscription && !ended(subscription))
                 ret_usage->subscription_id = tk_pair_low(owner);
@@ -71,6 +72,6 @@ enum tk_err tk_gate_subscription_usage(const struct tk_gate *gate, uint64_t subs
                 return TK_NOT_FOUND;
 
         uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);
-        return read_party(gate, binding, TK_RECORD_SUBSCRIPTION_POLICY, TK_OWNER_SUBSCRIPTION,
+        return read_party(gate, 0, binding, TK_RECORD_SUBSCRIPTION_POLICY, TK_OWNER_SUBSCRIPTION,
                           anchor_of(line), ret_usage);
 }

@@ -86,14 +86,20 @@ static bool is_record(const struct tk_publisher *publisher, uint32_t ref)
         return false;
 }
 
-static bool binding_sound(const struct tk_publisher *publisher, uint64_t binding, enum tk_record_kind kind)
+/* `home`: a key's number; 0 of a subscription, which has none. */
+static bool binding_sound(const struct tk_publisher *publisher, uint64_t home, uint64_t binding,
+                          enum tk_record_kind kind)
 {
         struct tk_policy_view view;
         uint32_t policy = tk_pair_low(binding), meter = tk_pair_high(binding);
-        return is_record(publisher, policy) &&
-               tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), policy, kind, &view) &&
-               meter != 0 &&
-               tk_area_holds(tk_publisher_area(publisher, TK_FILE_METERS), meter, view.policy->extent_lines);
+        if (!is_record(publisher, policy) ||
+            !tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), policy, kind, &view))
+                return false;
+        uint32_t lines = view.policy->extent_lines;
+        if (meter == TK_METER_HOME)
+                return home && lines == 1 &&
+                       tk_area_holds(tk_publisher_area(publisher, TK_FILE_HOMES), home, 1);
+        return tk_area_holds(tk_publisher_area(publisher, TK_FILE_METERS), meter, lines);
 }
 
 static bool environment_sound(const struct tk_publisher *publisher, uint64_t control)
@@ -109,7 +115,8 @@ static bool consumer_sound(const struct tk_publisher *publisher, uint32_t ref)
                tk_policy_consumer(tk_publisher_area(publisher, TK_FILE_POLICY), ref) != NULL;
 }
 
-static const char *check_key(const struct tk_publisher *publisher, const struct tk_format_key *line)
+static const char *check_key(const struct tk_publisher *publisher, uint64_t number,
+                             const struct tk_format_key *line)
 {
         uint64_t control = atomic_load(&line->control);
         uint64_t owner = atomic_load(&line->owner);
@@ -121,7 +128,7 @@ static const char *check_key(const struct tk_publisher *publisher, const struct 
                 return "keys: a control word is not one";
         if (!environment_sound(publisher, control))
                 return "keys: an environment is out of bounds";
-        if (!binding_sound(publisher, atomic_load(&line->binding), TK_RECORD_KEY_POLICY))
+        if (!binding_sound(publisher, number, atomic_load(&line->binding), TK_RECORD_KEY_POLICY))
                 return "keys: a policy or meter is out of bounds";
         if (!consumer_sound(publisher, tk_pair_high(owner)) ||
             tk_pair_low(owner) >= tk_area_used(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS)))
@@ -144,7 +151,7 @@ static const char *check_subscription(const struct tk_publisher *publisher,
         if (!environment_sound(publisher, control) ||
             !consumer_sound(publisher, atomic_load(&line->consumer)))
                 return "subscriptions: an environment or consumer is out of bounds";
-        if (!binding_sound(publisher, atomic_load(&line->binding), TK_RECORD_SUBSCRIPTION_POLICY))
+        if (!binding_sound(publisher, 0, atomic_load(&line->binding), TK_RECORD_SUBSCRIPTION_POLICY))
                 return "subscriptions: a policy or meter is out of bounds";
         return anchor_s < 0 || anchor_s > TK_TIME_MAX_S ? "subscriptions: an anchor is no time" : NULL;
 }
@@ -159,7 +166,7 @@ bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_w
         for (uint64_t i = 0; i < subscription_count && !why; i++)
                 why = check_subscription(publisher, tk_area_at(subscriptions, i, 1));
         for (uint64_t i = 0; i < key_count && !why; i++)
-                why = check_key(publisher, tk_area_at(keys, i, 1));
+                why = check_key(publisher, i, tk_area_at(keys, i, 1));
         if (!why)
                 why = tk_foreign_check(publisher);
         if (why)
