@@ -46,7 +46,7 @@ static bool open_publisher(struct bench_setup *opened)
         make_limits();
         clock_gettime(CLOCK_REALTIME, &now);
         tk_scope_expr_parse(TK_STR(BENCH_SCOPE), &required, &error_at);
-        if (!good(tk_publisher_open(setup->folder, installation, (uint64_t)now.tv_sec * TK_NS_PER_S,
+        if (!good(tk_publisher_open(setup->folder, installation, (uint64_t)now.tv_sec * TK_NS_PER_S, NULL,
                                     &publisher, &applied, &fault),
                   &fault))
                 return false;

@@ -86,15 +86,20 @@ bool tk_key_parse(struct tk_str presented, struct tk_key_parts *ret_parts)
 }
 
 /* The low 47 bits of SipHash-2-4 of the secret characters; its bytes are read least significant first. */
-static uint64_t locator_pad(const char *secret, const struct tk_key_mask *mask)
+uint64_t tk_key_mask_hash(const struct tk_key_mask *mask, const void *bytes, size_t len)
 {
         uint8_t hash[crypto_shorthash_BYTES];
-        uint64_t pad = 0;
+        uint64_t word = 0;
 
-        crypto_shorthash(hash, (const unsigned char *)secret, TK_KEY_SECRET_CHARS, mask->bytes);
+        crypto_shorthash(hash, bytes, len, mask->bytes);
         for (size_t i = 0; i < sizeof hash; i++)
-                pad |= (uint64_t)hash[i] << (8 * i);
-        return pad & LOCATOR_MASK;
+                word |= (uint64_t)hash[i] << (8 * i);
+        return word;
+}
+
+static uint64_t locator_pad(const char *secret, const struct tk_key_mask *mask)
+{
+        return tk_key_mask_hash(mask, secret, TK_KEY_SECRET_CHARS) & LOCATOR_MASK;
 }
 
 void tk_key_locate(const struct tk_key_parts *parts, const struct tk_key_mask *mask, uint64_t *ret_number,

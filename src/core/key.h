@@ -36,6 +36,9 @@ struct tk_key_parts {
         uint64_t masked; /* what the locator's digits say: below 2^47 */
 };
 
+/* SipHash-2-4 under the mask, of anything but 27 bytes, which is what locators are masked with. Any thread. */
+uint64_t tk_key_mask_hash(const struct tk_key_mask *mask, const void *bytes, size_t len);
+
 /* [a-z][a-z0-9]{1,15} */
 bool tk_key_prefix_valid(struct tk_str prefix);
 /* [a-z0-9]{1,8} */

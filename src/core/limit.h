@@ -115,12 +115,14 @@ struct tk_window {
         enum tk_period_kind kind;
         int64_t length_s; /* for TK_PERIOD_FIXED */
         int64_t anchor_s; /* 0 = UTC; to TK_TIME_MAX_S */
+        int64_t back_s;   /* when the clock was last put back, by the clock as it is since; 0: never */
 };
 
 /*
- * As tk_rate_admit, without its clamp. A period never goes back: when the slot holds a later period than now_ns
- * gives, that one counts, however late. A slot that holds garbage may so refuse until then, or for ever (wait_ns
- * TK_NEVER), but never over-admits.
+ * As tk_rate_admit, without its clamp. A period never goes back by itself: when the slot holds a later period than now_ns
+ * gives, that one counts, however late, so that nothing is admitted twice. A clock that was put back leaves such slots: they count
+ * until one period's length after that (back_s), then no longer. A slot that holds garbage may refuse as long, or for ever where the
+ * clock was never put back (wait_ns TK_NEVER), but never over-admits.
  *   ret_period_s  the start of the period that was charged, for tk_window_refund
  */
 bool tk_window_admit(struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
@@ -143,9 +145,29 @@ void tk_window_describe(const struct tk_slot *value, const struct tk_window *win
  */
 void tk_window_refund(struct tk_slot *slot, int64_t period_s, uint64_t cost);
 
+/* ---- credits: granted minus spent, both cumulative ---- */
+
+/*
+ * Grants expire in the order in which they are spent. `gone` is the part of `granted` that was in grants which have expired,
+ * spent or not: what is left is granted - max(spent, gone). So a grant that is published twice is granted once, and an expiry needs
+ * no write to the slot.
+ */
+struct tk_credits {
+        uint64_t granted, gone; /* units, ever: to TK_LIMIT_CREDITS_MAX */
+};
+#define TK_LIMIT_CREDITS_MAX (UINT64_C(1) << 62) /* a charge on top of it does not wrap */
+
+/* A look; changes nothing. The slot: lo = spent, or gone when it was charged last, hi = 0. wait_ns is 0 or TK_NEVER. */
+void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credits, uint64_t cost,
+                      struct tk_offer *ret_offer);
+
+/* As tk_rate_describe. reset_ns is TK_NEVER: nothing comes back by itself. */
+void tk_credits_describe(const struct tk_slot *value, const struct tk_credits *credits,
+                         struct tk_limit_state *ret_state);
+
 /* ---- the definition of a limit, as users write it ---- */
 
-enum tk_limit_kind { TK_LIMIT_RATE = 1, TK_LIMIT_WINDOW = 2 };
+enum tk_limit_kind { TK_LIMIT_RATE = 1, TK_LIMIT_WINDOW = 2, TK_LIMIT_CREDITS = 3 };
 
 struct tk_limit_def {
         enum tk_limit_kind kind;
@@ -154,6 +176,7 @@ struct tk_limit_def {
         uint64_t limit;
         uint64_t burst;   /* rates; 0 elsewhere */
         int64_t length_s; /* rates and fixed windows: seconds; 0 for calendar periods */
+        bool shadow;      /* counted and told, not enforced */
         char name[TK_LIMIT_NAME_MAX + 1];
 };
 

@@ -136,6 +136,14 @@ static const char *why_window_invalid(const struct tk_limit_def *def)
         return "there is no such period";
 }
 
+static const char *why_credits_invalid(const struct tk_limit_def *def)
+{
+        if (def->limit != 0 || def->burst != 0 || def->length_s != 0 || def->anchored ||
+            def->period != TK_PERIOD_FIXED)
+                return "credits have no limit of their own: they are granted to the subscription";
+        return NULL;
+}
+
 static const char *why_invalid(const struct tk_limit_def *def)
 {
         size_t name_len = strnlen(def->name, sizeof def->name);
@@ -148,8 +156,10 @@ static const char *why_invalid(const struct tk_limit_def *def)
                 return why_rate_invalid(def);
         case TK_LIMIT_WINDOW:
                 return why_window_invalid(def);
+        case TK_LIMIT_CREDITS:
+                return why_credits_invalid(def);
         }
-        return "a limit is a rate or a window";
+        return "a limit is a rate, a window or credits";
 }
 
 enum tk_err tk_limit_def_check(const struct tk_limit_def *def, const char **ret_why)

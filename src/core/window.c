@@ -30,14 +30,24 @@ static void find_period(const struct tk_window *window, uint64_t now_ns, struct 
                 offer->period_s = 0; /* the one that begins before 1970: a slot holds no negative times */
 }
 
-/* The stored usage, unless its period is over. A later period counts too: a period never goes back. */
-static struct usage usage_now(tk_u128 stored, int64_t period_s)
+/* Until when a later period than the current one counts, where the clock was put back: 0 is for ever. */
+static int64_t later_counts_until(const struct tk_window *window, const struct tk_offer *offer)
+{
+        return window->back_s ? window->back_s + (offer->period_end_s - offer->period_s) : 0;
+}
+
+/* The stored usage, unless its period is over. A later period counts too: a period never goes back by itself. */
+static struct usage usage_now(tk_u128 stored, const struct tk_window *window, uint64_t now_ns,
+                              const struct tk_offer *offer)
 {
         struct usage usage = unpack(stored);
+        bool over = usage.period_s < (uint64_t)offer->period_s;
 
-        if (usage.period_s < (uint64_t)period_s)
-                return (struct usage){.period_s = (uint64_t)period_s, .used = 0};
-        return usage;
+        if (usage.period_s > (uint64_t)offer->period_s) {
+                int64_t until_s = later_counts_until(window, offer);
+                over = until_s != 0 && (int64_t)(now_ns / TK_NS_PER_S) >= until_s;
+        }
+        return over ? (struct usage){.period_s = (uint64_t)offer->period_s, .used = 0} : usage;
 }
 
 static uint64_t left(const struct tk_window *window, const struct usage *usage)
@@ -50,12 +60,16 @@ static uint64_t until_end(const struct tk_window *window, uint64_t now_ns, const
                           const struct usage *usage)
 {
         int64_t start_s, end_s = offer->period_end_s;
+        int64_t until_s = later_counts_until(window, offer);
+        bool later = usage->period_s != (uint64_t)offer->period_s;
 
-        if (usage->period_s > (uint64_t)TK_TIME_MAX_S)
+        if (later && usage->period_s > (uint64_t)TK_TIME_MAX_S && until_s == 0)
                 return TK_NEVER;
-        if (usage->period_s != (uint64_t)offer->period_s)
+        if (later && usage->period_s <= (uint64_t)TK_TIME_MAX_S)
                 tk_period_at(window->kind, window->length_s, window->anchor_s, (int64_t)usage->period_s,
                              &start_s, &end_s);
+        if (later && until_s != 0 && (until_s < end_s || usage->period_s > (uint64_t)TK_TIME_MAX_S))
+                end_s = until_s;
         tk_u128 left_ns = (tk_u128)end_s * TK_NS_PER_S - now_ns;
         return left_ns < TK_NEVER ? (uint64_t)left_ns : TK_NEVER - 1;
 }
@@ -63,7 +77,7 @@ static uint64_t until_end(const struct tk_window *window, uint64_t now_ns, const
 void tk_window_describe(const struct tk_slot *value, const struct tk_window *window, uint64_t now_ns,
                         const struct tk_offer *offer, struct tk_limit_state *ret_state)
 {
-        struct usage usage = usage_now(tk_slot_value(value), offer->period_s);
+        struct usage usage = usage_now(tk_slot_value(value), window, now_ns, offer);
 
         ret_state->remaining = left(window, &usage);
         ret_state->reset_ns = until_end(window, now_ns, offer, &usage);
@@ -72,7 +86,7 @@ void tk_window_describe(const struct tk_slot *value, const struct tk_window *win
 static void look(tk_u128 stored, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
                  struct tk_offer *offer)
 {
-        struct usage usage = usage_now(stored, offer->period_s);
+        struct usage usage = usage_now(stored, window, now_ns, offer);
 
         offer->seen = tk_slot_of(stored);
         offer->wait_ns = 0;

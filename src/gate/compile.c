@@ -43,42 +43,19 @@ static struct builder begin(struct tk_publisher *publisher)
 
 /* ---- limits ---- */
 
-static enum tk_err compile_limit(const struct tk_limit_def *def, uint8_t slot,
-                                 struct tk_format_limit *ret_limit)
-{
-        const char *why;
-        if (tk_limit_def_check(def, &why))
-                return TK_INVALID;
-
-        memset(ret_limit, 0, sizeof *ret_limit);
-        ret_limit->kind = (uint8_t)def->kind;
-        ret_limit->period = (uint8_t)def->period;
-        ret_limit->anchored = def->anchored;
-        ret_limit->slot = slot;
-        ret_limit->name_len = (uint8_t)strnlen(def->name, TK_LIMIT_NAME_MAX);
-        memcpy(ret_limit->name, def->name, ret_limit->name_len);
-        ret_limit->limit = def->limit;
-        ret_limit->burst = def->burst;
-        ret_limit->length_s = def->length_s;
-        if (def->kind != TK_LIMIT_RATE)
-                return TK_OK;
-
-        struct tk_rate rate;
-        enum tk_err err = tk_rate_init(def->limit, (uint64_t)def->length_s * TK_NS_PER_S, def->burst, &rate);
-        ret_limit->rate_units = rate.units;
-        ret_limit->rate_interval = rate.interval;
-        return err;
-}
-
-static enum tk_err add_limits(struct builder *builder, const struct tk_limit_def *limits, uint32_t count)
+/* Credits are granted to subscriptions alone. */
+static enum tk_err add_limits(struct builder *builder, const struct tk_limit_def *limits, uint32_t count,
+                              bool of_subscription)
 {
         if (count > TK_POLICY_LIMITS_MAX)
                 return TK_INVALID;
         for (uint32_t i = 0; i < count; i++) {
                 struct tk_format_limit limit;
-                enum tk_err err = compile_limit(&limits[i], (uint8_t)i, &limit);
+                enum tk_err err = tk_policy_limit_compile(&limits[i], (uint8_t)i, &limit);
                 if (err)
                         return err;
+                if (limit.kind == TK_LIMIT_CREDITS && !of_subscription)
+                        return TK_INVALID;
                 add_bytes(builder, &limit, sizeof limit);
         }
         builder->policy->limit_count = (uint16_t)count;
@@ -180,7 +157,7 @@ enum tk_err tk_compile_key(struct tk_publisher *publisher, const struct tk_publi
         struct builder builder = begin(publisher);
         struct tk_format_policy *policy = builder.policy;
         policy->api_id = key->api_id;
-        err = add_limits(&builder, key->limits, key->limit_count);
+        err = add_limits(&builder, key->limits, key->limit_count, false);
         if (err)
                 return err;
         policy->scope_words = word_count;
@@ -200,6 +177,17 @@ enum tk_err tk_compile_subscription(struct tk_publisher *publisher,
                                     const struct tk_publish_subscription *subscription, uint32_t *ret_policy)
 {
         struct builder builder = begin(publisher);
-        enum tk_err err = add_limits(&builder, subscription->limits, subscription->limit_count);
-        return err ? err : tk_intern_policy(publisher, TK_RECORD_SUBSCRIPTION_POLICY, ret_policy);
+        enum tk_err err = add_limits(&builder, subscription->limits, subscription->limit_count, true);
+        return err ? err : tk_intern_policy(publisher, TK_RECORD_LIMITS, ret_policy);
+}
+
+enum tk_err tk_compile_route(struct tk_publisher *publisher, const struct tk_publish_route *route,
+                             uint32_t *ret_policy)
+{
+        struct builder builder = begin(publisher);
+        for (uint32_t i = 0; i < route->limit_count && i < TK_POLICY_LIMITS_MAX; i++)
+                if (route->limits[i].anchored)
+                        return TK_INVALID; /* it is nobody's subscription */
+        enum tk_err err = add_limits(&builder, route->limits, route->limit_count, false);
+        return err ? err : tk_intern_policy(publisher, TK_RECORD_LIMITS, ret_policy);
 }

@@ -3,7 +3,9 @@
  * any process; allocates nothing, locks nothing, calls the kernel for nothing but the vDSO clock. What a check is
  * about stands in lookup.c, restrict.c and limits.c; here are those that only look at the key's words.
  */
+#include "gate/events.h"
 #include "gate/request.h"
+#include "gate/reserve.h"
 
 #include <string.h>
 
@@ -53,7 +55,7 @@ bool tk_check_environment(struct tk_request *request)
 
 bool tk_check_available(struct tk_request *request)
 {
-        request->damage = tk_gate_why_unavailable(request->gate, request->now_ns);
+        request->damage = tk_gate_why_unavailable(request->gate, request->now.boot_ns);
         return !request->damage;
 }
 
@@ -69,15 +71,26 @@ void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const
         ret_request->number = 0;
         ret_request->found = false;
         tk_request_locate(ret_request);
-        ret_request->now_ns = ask->now_ns ? ask->now_ns : tk_gate_now_ns(gate);
-        ret_request->now_s = (int64_t)(ret_request->now_ns / TK_NS_PER_S);
+        ret_request->now =
+                ask->now_ns ? tk_files_moment(&gate->files, ask->now_ns) : tk_files_now(&gate->files);
+        ret_request->now_s = (int64_t)(ret_request->now.gate_ns / TK_NS_PER_S);
         ret_request->subscription_control = 0;
         ret_request->anchor_s = 0;
         ret_request->rehearsal = false;
         ret_request->limits_looked_at = false;
-        ret_request->rate_refused = ret_request->window_refused = false;
-        ret_request->limit_count = 0;
+        ret_request->refused_kinds = 0;
+        ret_request->limit_count = ret_request->named_count = 0;
+        ret_request->reservation = NULL;
         ret_request->damage = NULL;
+}
+
+/* In the order of the checks. */
+static enum tk_code lost_race(const struct tk_request *request)
+{
+        if (request->refused_kinds & 1u << TK_LIMIT_RATE)
+                return TK_CODE_rate_limited;
+        return request->refused_kinds & 1u << TK_LIMIT_WINDOW ? TK_CODE_quota_exceeded
+                                                              : TK_CODE_credits_exhausted;
 }
 
 static enum tk_code first_refusal(struct tk_request *request)
@@ -87,8 +100,14 @@ static enum tk_code first_refusal(struct tk_request *request)
                 return TK_CODE_##code;
         TK_CHECKS(X)
 #undef X
-        if (!tk_request_charge(request))
-                return request->rate_refused ? TK_CODE_rate_limited : TK_CODE_quota_exceeded;
+        if (request->ask->reserve_s && !request->rehearsal && !tk_reservation_claim(request)) {
+                request->damage = "there is no room for another reservation";
+                return TK_CODE_unavailable;
+        }
+        if (!tk_request_charge(request)) {
+                tk_reservation_drop(request);
+                return lost_race(request);
+        }
         return TK_CODE_valid;
 }
 
@@ -113,16 +132,32 @@ static void count(struct tk_format_meter *meter, bool admitted, int64_t now_s)
         atomic_store_explicit(&meter->last_used_s, (uint32_t)now_s, memory_order_relaxed);
 }
 
+static void count_all(struct tk_request *request, bool admitted)
+{
+        count(request->key.at.meter, admitted, request->now_s);
+        if (request->subscription_control)
+                count(request->subscription.at.meter, admitted, request->now_s);
+        if (request->ask->route)
+                count(request->route.at.meter, admitted, request->now_s);
+        tk_named_count(request, admitted);
+}
+
+/* The thread slept so long that the daemon took the line back: nothing was promised, so nothing stays charged but rates. */
+static void give_up_reservation(struct tk_request *request)
+{
+        tk_request_refund(request);
+        request->answer->code = TK_CODE_unavailable;
+        request->answer->reason = "the reservation was not made in time";
+}
+
 void tk_gate_decide(struct tk_gate *gate, const struct tk_ask *ask, struct tk_answer *ret_answer)
 {
         struct tk_request request;
         tk_request_init(&request, gate, ask, ret_answer);
         tk_request_decide(&request);
-        if (!ret_answer->identified)
-                return;
-
-        bool admitted = ret_answer->code == TK_CODE_valid;
-        count(request.key.meter, admitted, request.now_s);
-        if (request.subscription_control)
-                count(request.subscription.meter, admitted, request.now_s);
+        if (request.reservation && !tk_reservation_open(&request))
+                give_up_reservation(&request);
+        if (ret_answer->identified)
+                count_all(&request, ret_answer->code == TK_CODE_valid);
+        tk_events_decided(&request);
 }

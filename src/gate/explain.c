@@ -143,6 +143,13 @@ static void describe_available(const struct tk_request *request, struct detail *
         say(detail, "%s", request->damage ? request->damage : "the gate's files are current");
 }
 
+static const char *const owner_names[] = {
+        [TK_OWNER_KEY] = "key",
+        [TK_OWNER_SUBSCRIPTION] = "subscription",
+        [TK_OWNER_ROUTE] = "route",
+        [TK_OWNER_CALLER] = "caller",
+};
+
 static void say_limits(const struct tk_request *request, enum tk_limit_kind kind, struct detail *detail)
 {
         bool any = false;
@@ -151,9 +158,10 @@ static void say_limits(const struct tk_request *request, enum tk_limit_kind kind
                 if (limit->kind != kind)
                         continue;
                 say(detail, "%s%.*s of the %s: %llu of %llu left", any ? "; " : "", TK_STR_ARG(limit->name),
-                    limit->owner == TK_OWNER_KEY ? "key" : "subscription",
-                    (unsigned long long)limit->state.remaining,
+                    owner_names[limit->owner], (unsigned long long)limit->state.remaining,
                     (unsigned long long)(kind == TK_LIMIT_RATE ? limit->burst : limit->limit));
+                if (limit->shadow)
+                        say(detail, " (not enforced)");
                 if (!limit->state.admitted && limit->state.wait_ns == TK_NEVER)
                         say(detail, ", never enough for %llu", (unsigned long long)request->ask->cost);
                 else if (!limit->state.admitted)
@@ -173,6 +181,11 @@ static void describe_rates(const struct tk_request *request, struct detail *deta
 static void describe_windows(const struct tk_request *request, struct detail *detail)
 {
         say_limits(request, TK_LIMIT_WINDOW, detail);
+}
+
+static void describe_credits(const struct tk_request *request, struct detail *detail)
+{
+        say_limits(request, TK_LIMIT_CREDITS, detail);
 }
 
 /* ---- the walk ---- */
@@ -228,10 +241,10 @@ void tk_gate_explain(struct tk_gate *gate, const struct tk_ask *ask, struct tk_e
         request.rehearsal = true;
         tk_request_decide(&request);
 
-        uint64_t now_ns = request.now_ns; /* both walks at one instant */
+        struct tk_moment now = request.now; /* both walks at one instant */
         tk_request_init(&request, gate, ask, &scrap);
-        request.now_ns = now_ns;
-        request.now_s = (int64_t)(now_ns / TK_NS_PER_S);
+        request.now = now;
+        request.now_s = (int64_t)(now.gate_ns / TK_NS_PER_S);
         request.rehearsal = true;
 
         bool going = true;

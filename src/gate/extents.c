@@ -60,39 +60,45 @@ static struct tk_rate rate_of(const struct tk_format_limit *limit)
         return (struct tk_rate){limit->rate_units, limit->rate_interval, limit->burst};
 }
 
-static struct tk_window window_of(const struct tk_format_limit *limit, int64_t anchor_s)
+static struct tk_window window_of(const struct tk_format_limit *limit, int64_t anchor_s,
+                                  const struct tk_moment *now)
 {
         return (struct tk_window){limit->limit, (enum tk_period_kind)limit->period, limit->length_s,
-                                  limit->anchored ? anchor_s : 0};
+                                  limit->anchored ? anchor_s : 0, now->back_s};
 }
 
-static uint64_t period_start(const struct tk_window *window, uint64_t now_ns)
+/* Units used in the period that counts; exact also above a limit that was lowered. */
+static uint64_t window_used(const struct tk_slot *slot, const struct tk_window *window, uint64_t gate_ns)
 {
+        struct tk_window unlimited = *window;
+        struct tk_limit_state state;
+        unlimited.limit = UINT64_MAX;
+        tk_window_peek(slot, &unlimited, gate_ns, 0, &state);
+        return UINT64_MAX - state.remaining;
+}
+
+static void copy_window(const struct tk_extent_move *move, int from, const struct tk_format_limit *to,
+                        struct tk_slot *ret_slot)
+{
+        struct tk_window old_window = window_of(&move->from.limits[from], move->from_anchor_s, &move->now);
+        struct tk_window new_window = window_of(to, move->to_anchor_s, &move->now);
         int64_t start_s, end_s;
-        tk_period_at(window->kind, window->length_s, window->anchor_s, (int64_t)(now_ns / TK_NS_PER_S),
-                     &start_s, &end_s);
-        return start_s < 0 ? 0 : (uint64_t)start_s;
-}
-
-/* Units used in the period that runs; exact also above a limit that was lowered. */
-static uint64_t window_used(const struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns)
-{
-        return slot->hi >= period_start(window, now_ns) ? slot->lo : 0;
+        tk_period_at(new_window.kind, new_window.length_s, new_window.anchor_s,
+                     (int64_t)(move->now.gate_ns / TK_NS_PER_S), &start_s, &end_s);
+        ret_slot->lo = window_used(&move->seen[from], &old_window, move->now.gate_ns);
+        ret_slot->hi = start_s < 0 ? 0 : (uint64_t)start_s;
 }
 
 static void copy_slot(const struct tk_extent_move *move, int from, const struct tk_format_limit *to,
                       struct tk_slot *ret_slot)
 {
-        const struct tk_format_limit *old = &move->from.limits[from];
-        if (to->kind == TK_LIMIT_RATE) {
-                struct tk_rate old_rate = rate_of(old), new_rate = rate_of(to);
-                tk_rate_carry(&move->seen[from], &old_rate, &new_rate, move->now_ns, ret_slot);
-                return;
-        }
-        struct tk_window old_window = window_of(old, move->from_anchor_s);
-        struct tk_window new_window = window_of(to, move->to_anchor_s);
-        ret_slot->lo = window_used(&move->seen[from], &old_window, move->now_ns);
-        ret_slot->hi = period_start(&new_window, move->now_ns);
+        struct tk_rate old_rate = rate_of(&move->from.limits[from]), new_rate = rate_of(to);
+        if (to->kind == TK_LIMIT_RATE)
+                tk_rate_carry(&move->seen[from], &old_rate, &new_rate, move->now.boot_ns, ret_slot);
+        else if (to->kind == TK_LIMIT_WINDOW)
+                copy_window(move, from, to, ret_slot);
+        else
+                *ret_slot = move->seen[from]; /* credits: spent, ever */
 }
 
 static struct tk_slot read_slot(const struct tk_slot *slot)
@@ -100,34 +106,48 @@ static struct tk_slot read_slot(const struct tk_slot *slot)
         return tk_slot_of(tk_slot_read(slot));
 }
 
-/* What is left of a limit, in units. */
+/* What is left of a limit, in units. Of credits it does not matter what was granted: differences count. */
 static uint64_t remaining(const struct tk_slot *slot, const struct tk_format_limit *limit, int64_t anchor_s,
-                          uint64_t now_ns)
+                          const struct tk_moment *now)
 {
+        static const struct tk_credits any = {.granted = TK_LIMIT_CREDITS_MAX};
         struct tk_limit_state state;
         struct tk_rate rate = rate_of(limit);
-        struct tk_window window = window_of(limit, anchor_s);
+        struct tk_window window = window_of(limit, anchor_s, now);
         if (limit->kind == TK_LIMIT_RATE)
-                tk_rate_peek(slot, &rate, now_ns, 0, &state);
+                tk_rate_peek(slot, &rate, now->boot_ns, 0, &state);
+        else if (limit->kind == TK_LIMIT_WINDOW)
+                tk_window_peek(slot, &window, now->gate_ns, 0, &state);
         else
-                tk_window_peek(slot, &window, now_ns, 0, &state);
+                tk_credits_describe(slot, &any, &state);
         return state.remaining;
+}
+
+static void charge_credits(struct tk_slot *slot, uint64_t units)
+{
+        tk_u128 stored = tk_slot_read(slot);
+        while (!tk_slot_exchange(slot, &stored, stored + units))
+                ;
 }
 
 /* Charge these units, or what is left where that is less. */
 static void charge(struct tk_slot *slot, const struct tk_format_limit *limit, int64_t anchor_s,
-                   uint64_t now_ns, uint64_t units)
+                   const struct tk_moment *now, uint64_t units)
 {
         struct tk_limit_state state;
         struct tk_rate rate = rate_of(limit);
-        struct tk_window window = window_of(limit, anchor_s);
+        struct tk_window window = window_of(limit, anchor_s, now);
         int64_t period_s;
         bool admitted = false;
 
+        if (limit->kind == TK_LIMIT_CREDITS) {
+                charge_credits(slot, units);
+                return;
+        }
         while (!admitted && units > 0) {
                 admitted = limit->kind == TK_LIMIT_RATE
-                                   ? tk_rate_admit(slot, &rate, now_ns, units, &state)
-                                   : tk_window_admit(slot, &window, now_ns, units, &state, &period_s);
+                                   ? tk_rate_admit(slot, &rate, now->boot_ns, units, &state)
+                                   : tk_window_admit(slot, &window, now->gate_ns, units, &state, &period_s);
                 units = state.remaining < units ? state.remaining : units;
         }
 }
@@ -153,31 +173,25 @@ static void copy_usage(struct tk_extent_move *move)
         }
 }
 
-/* The meter that a binding names; NULL when it is out of bounds. */
-static struct tk_format_meter *meter_of(const struct tk_publisher *publisher, uint64_t home, uint32_t line,
-                                        uint32_t lines)
-{
-        if (line != TK_METER_HOME)
-                return tk_area_at(tk_publisher_area(publisher, TK_FILE_METERS), line, lines);
-        return home ? tk_area_at(tk_publisher_area(publisher, TK_FILE_HOMES), home, lines) : NULL;
-}
-
-static bool view_binding(const struct tk_publisher *publisher, const struct tk_extent_of *of,
+static bool view_binding(struct tk_publisher *publisher, const struct tk_extent_of *of,
                          struct tk_policy_view *ret_view, struct tk_format_meter **ret_meter)
 {
+        struct tk_meter_ref ref;
         if (!tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), tk_pair_low(of->binding), of->kind,
-                            ret_view))
+                            ret_view) ||
+            !tk_meter_find(&publisher->files, of->home, tk_pair_high(of->binding),
+                           ret_view->policy->extent_lines, &ref))
                 return false;
-        *ret_meter = meter_of(publisher, of->home, tk_pair_high(of->binding), ret_view->policy->extent_lines);
-        return *ret_meter != NULL;
+        *ret_meter = ref.meter;
+        return true;
 }
 
-static enum tk_err take_home(struct tk_publisher *publisher, uint64_t number)
+static enum tk_err take_home(struct tk_publisher *publisher, struct tk_home home)
 {
-        struct tk_area *homes = tk_publisher_area(publisher, TK_FILE_HOMES);
-        enum tk_err err = tk_area_reserve(homes, number + 1);
+        struct tk_area *homes = tk_publisher_area(publisher, home.file);
+        enum tk_err err = tk_area_reserve(homes, home.number + 1);
         if (!err)
-                tk_area_use(homes, number + 1);
+                tk_area_use(homes, home.number + 1);
         return err;
 }
 
@@ -198,12 +212,15 @@ static enum tk_err take_extent(struct tk_publisher *publisher, uint32_t lines, u
 static enum tk_err take_meter(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t lines,
                               uint32_t *ret_line, struct tk_format_meter **ret_meter)
 {
-        bool home = of->home != 0 && of->binding == 0 && lines == 1;
+        bool home = of->home.number != 0 && of->binding == 0 && lines == 1;
+        struct tk_meter_ref ref;
         *ret_line = TK_METER_HOME;
         enum tk_err err = home ? take_home(publisher, of->home) : take_extent(publisher, lines, ret_line);
+        if (!err && !tk_meter_find(&publisher->files, of->home, *ret_line, lines, &ref))
+                err = TK_CORRUPT;
         if (err)
                 return err;
-        *ret_meter = meter_of(publisher, of->home, *ret_line, lines);
+        *ret_meter = ref.meter;
         /* Fresh memory is zero, unless a decider wrote where it should not. */
         memset(*ret_meter, 0, (size_t)lines * 64);
         return TK_OK;
@@ -253,10 +270,10 @@ void tk_extent_finish(struct tk_extent_move *move)
                         continue;
                 const struct tk_format_limit *old = &move->from.limits[from];
                 struct tk_slot now = read_slot(&move->from_meter->slots[old->slot]);
-                uint64_t before = remaining(&move->seen[from], old, move->from_anchor_s, move->now_ns);
-                uint64_t after = remaining(&now, old, move->from_anchor_s, move->now_ns);
+                uint64_t before = remaining(&move->seen[from], old, move->from_anchor_s, &move->now);
+                uint64_t after = remaining(&now, old, move->from_anchor_s, &move->now);
                 if (after < before)
-                        charge(&move->to_meter->slots[limit->slot], limit, move->to_anchor_s, move->now_ns,
+                        charge(&move->to_meter->slots[limit->slot], limit, move->to_anchor_s, &move->now,
                                before - after);
         }
 }

@@ -35,12 +35,16 @@ static const struct file_spec specs[TK_FILE_COUNT] = {
         [TK_FILE_POLICY]        = {"policy", "policy.new", "TKGPOLI", TK_POLICY_LINE_BYTES, TK_POLICY_FIRST_LINE, 16 * GIB, 65536, 1},
         [TK_FILE_FOREIGN]       = {"foreign", "foreign.new", "TKGFORN", 64, TK_FORMAT_HEADER_BYTES, 32 * GIB, 16, 0},
         [TK_FILE_METERS]        = {"meters", "meters.new", "TKGMETR", 64, TK_FORMAT_HEADER_BYTES, 128 * GIB, 4096, 1},
-        [TK_FILE_HOMES]         = {"homes", "homes.new", "TKGHOME", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
+        [TK_FILE_KEY_HOMES]     = {"key_homes", "key_homes.new", "TKGKHOM", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
+        [TK_FILE_SUBSCRIPTION_HOMES] = {"subscription_homes", "subscription_homes.new", "TKGSHOM", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
         [TK_FILE_RESERVATIONS]  = {"reservations", "reservations.new", "TKGRESV", TK_RESERVATION_LINE_BYTES, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
         [TK_FILE_NAMED]         = {"named", "named.new", "TKGNAME", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
         [TK_FILE_EVENTS]        = {"events", "events.new", "TKGEVNT", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
 };
 /* clang-format on */
+
+const struct tk_gate_sizes tk_gate_sizes_default = {
+        .named_buckets = 4096, .reservations = 4096, .rings = 32, .ring_events = 8192};
 
 void tk_files_init(struct tk_files *files)
 {
@@ -61,14 +65,30 @@ void tk_files_close(struct tk_files *files)
         tk_files_init(files);
 }
 
-uint64_t tk_files_now_ns(const struct tk_files *files)
+static uint64_t word_of(const _Atomic uint64_t *word)
+{
+        return tk_unseal(atomic_load_explicit(word, memory_order_relaxed));
+}
+
+struct tk_moment tk_files_now(const struct tk_files *files)
 {
         const struct tk_format_header *keys = tk_files_keys_header(files);
-        struct timespec monotonic;
-        clock_gettime(CLOCK_MONOTONIC, &monotonic);
+        struct timespec boot;
+        clock_gettime(CLOCK_BOOTTIME, &boot);
 
-        uint64_t offset_ms = tk_unseal(atomic_load_explicit(&keys->time_offset_ms, memory_order_relaxed));
-        return (uint64_t)monotonic.tv_sec * TK_NS_PER_S + (uint64_t)monotonic.tv_nsec + offset_ms * NS_PER_MS;
+        uint64_t boot_ns = (uint64_t)boot.tv_sec * TK_NS_PER_S + (uint64_t)boot.tv_nsec;
+        return (struct tk_moment){.boot_ns = boot_ns,
+                                  .gate_ns = boot_ns + word_of(&keys->time_offset_ms) * NS_PER_MS,
+                                  .back_s = (int64_t)word_of(&keys->time_back_s)};
+}
+
+struct tk_moment tk_files_moment(const struct tk_files *files, uint64_t gate_ns)
+{
+        const struct tk_format_header *keys = tk_files_keys_header(files);
+        uint64_t offset_ns = word_of(&keys->time_offset_ms) * NS_PER_MS;
+        return (struct tk_moment){.boot_ns = gate_ns > offset_ns ? gate_ns - offset_ns : 0,
+                                  .gate_ns = gate_ns,
+                                  .back_s = (int64_t)word_of(&keys->time_back_s)};
 }
 
 /* ---- what a header must be ---- */
@@ -126,7 +146,10 @@ static const char *check_words(const struct tk_format_header *header, enum tk_fi
                 return stray;
         if (file != TK_FILE_KEYS && !all_zero(bytes + AT(applied_seq), AT(foreign_table) - AT(applied_seq)))
                 return stray;
-        if (file != TK_FILE_FOREIGN && !all_zero(bytes + AT(foreign_table), AT(zero_d) - AT(foreign_table)))
+        if (file != TK_FILE_FOREIGN &&
+            !all_zero(bytes + AT(foreign_table), AT(ring_events) - AT(foreign_table)))
+                return stray;
+        if (file != TK_FILE_KEYS && !all_zero(bytes + AT(ring_events), AT(zero_d) - AT(ring_events)))
                 return stray;
         if (!words_sealed(header, AT(capacity_lines), AT(zero_b)) ||
             !words_sealed(header, AT(applied_seq), AT(zero_c)) ||
@@ -295,8 +318,26 @@ static void fill_header(const struct file_spec *spec, const uint8_t installation
         ret_header->crc = tk_crc32(ret_header, TK_FORMAT_CRC_BYTES);
 }
 
+/* How many lines of a file are in use from the start. */
+static uint64_t first_lines(enum tk_file file, const struct tk_gate_sizes *sizes)
+{
+        if (file == TK_FILE_RESERVATIONS)
+                return sizes->reservations;
+        if (file == TK_FILE_NAMED)
+                return (uint64_t)sizes->named_buckets * TK_NAMED_BUCKET_LINES;
+        if (file == TK_FILE_EVENTS)
+                return 1 + (uint64_t)sizes->rings * (TK_RING_HEAD_LINES + (uint64_t)sizes->ring_events);
+        return specs[file].start_lines;
+}
+
+static bool sizes_sound(const struct tk_gate_sizes *sizes)
+{
+        return sizes->named_buckets > 0 && sizes->reservations > 0 && sizes->rings > 0 &&
+               sizes->ring_events > 0 && (sizes->ring_events & (sizes->ring_events - 1)) == 0;
+}
+
 static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file file,
-                               const struct tk_format_header *header, struct tk_fault *fault)
+                               const struct tk_format_header *header, uint64_t lines, struct tk_fault *fault)
 {
         const struct file_spec *spec = &specs[file];
         unlinkat(dir_fd, spec->new_name, 0);
@@ -312,28 +353,35 @@ static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file 
                 return err;
         }
         enum tk_err err = map_file(files, file, fd, TK_ACCESS_DAEMON, fault);
-        if (err || spec->start_lines == 0)
+        if (err || lines == 0)
                 return err;
 
-        err = tk_area_reserve(&files->areas[file], spec->start_lines);
+        err = tk_area_reserve(&files->areas[file], lines);
         if (err)
                 return file_fault(fault, err, spec->new_name, "there is no room for its first lines");
-        tk_area_use(&files->areas[file], spec->start_lines);
+        tk_area_use(&files->areas[file], lines);
         return TK_OK;
 }
 
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
-                            struct tk_files *ret_files, struct tk_fault *fault)
+                            const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
+                            struct tk_fault *fault)
 {
         struct tk_files files;
         tk_files_init(&files);
+        if (!sizes_sound(sizes))
+                return file_fault(fault, TK_INVALID, "events", "its size, or that of another table, is none");
 
         enum tk_err err = TK_OK;
         for (int i = 0; i < TK_FILE_COUNT && !err; i++) {
                 struct tk_format_header header;
                 fill_header(&specs[i], installation, incarnation, &header);
-                err = create_file(dir_fd, &files, (enum tk_file)i, &header, fault);
+                err = create_file(dir_fd, &files, (enum tk_file)i, &header,
+                                  first_lines((enum tk_file)i, sizes), fault);
         }
+        if (!err)
+                atomic_store_explicit(&tk_files_keys_header(&files)->ring_events, tk_seal(sizes->ring_events),
+                                      memory_order_release);
         for (int i = TK_FILE_COUNT - 1; i >= 0 && !err; i--)
                 if (renameat(dir_fd, specs[i].new_name, dir_fd, specs[i].name) < 0)
                         err = system_fault(fault, specs[i].name);

@@ -15,12 +15,23 @@ enum tk_file {
         TK_FILE_POLICY,
         TK_FILE_FOREIGN,
         TK_FILE_METERS, /* from here on written by deciders */
-        TK_FILE_HOMES,
+        TK_FILE_KEY_HOMES,
+        TK_FILE_SUBSCRIPTION_HOMES,
         TK_FILE_RESERVATIONS,
         TK_FILE_NAMED,
         TK_FILE_EVENTS,
         TK_FILE_COUNT
 };
+
+/* Of the tables that do not grow with what is published; of reservations, to begin with. All at least 1. */
+struct tk_gate_sizes {
+        uint32_t named_buckets; /* of 14 names and 1 KiB each */
+        uint32_t reservations;  /* of 320 bytes */
+        uint32_t rings;         /* threads that decide at a time */
+        uint32_t ring_events; /* that a thread may be ahead of the daemon: a power of two, of 64 bytes each */
+};
+/* 57 thousand names in 4 MiB, 4096 reservations in 1.3 MiB, 32 threads with 8192 events in 17 MiB. */
+extern const struct tk_gate_sizes tk_gate_sizes_default;
 
 enum tk_file_access {
         TK_ACCESS_DECIDER, /* read-only, but for what deciders write */
@@ -42,15 +53,25 @@ void tk_files_close(struct tk_files *files);
 enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
                           struct tk_fault *fault);
 
-/* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. */
+/* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. TK_INVALID: sizes out of range. */
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
-                            struct tk_files *ret_files, struct tk_fault *fault);
+                            const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
+                            struct tk_fault *fault);
 
 /* Tell those who have a set mapped that another will take its place; then remove it. What is not there or not ours is ignored. */
 void tk_files_retire(int dir_fd);
 
-/* Gate time: nanoseconds since 1970 by the monotonic clock and the published offset. Any thread. */
-uint64_t tk_files_now_ns(const struct tk_files *files);
+/*
+ * One instant by both clocks. boot_ns: CLOCK_BOOTTIME, which nobody sets and which goes on while the machine is suspended; rates and
+ * leases keep to it. gate_ns: nanoseconds since 1970, the same clock and the published offset; everything that has a date keeps to it.
+ */
+struct tk_moment {
+        uint64_t boot_ns, gate_ns;
+        int64_t back_s; /* when gate time was last put back, seconds of gate time; 0: never */
+};
+struct tk_moment tk_files_now(const struct tk_files *files);
+/* The instant that gate time gives as gate_ns. */
+struct tk_moment tk_files_moment(const struct tk_files *files, uint64_t gate_ns);
 
 static inline struct tk_format_header *tk_files_keys_header(const struct tk_files *files)
 {

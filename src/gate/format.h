@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TK_FORMAT_VERSION      1
+#define TK_FORMAT_VERSION      2
 #define TK_FORMAT_BYTE_ORDER   0x01020304u
 #define TK_FORMAT_HEADER_BYTES 4096
 #define TK_FORMAT_CRC_BYTES    252 /* of the header, that the CRC covers */
@@ -40,7 +40,7 @@ static inline bool tk_sealed(uint64_t word)
 
 /* ---- header ---- */
 
-#define TK_FORMAT_SHARED_FILES 5 /* written by deciders */
+#define TK_FORMAT_SHARED_FILES 6 /* written by deciders */
 
 struct tk_format_header {
         char magic[8];
@@ -65,7 +65,8 @@ struct tk_format_header {
         _Atomic uint64_t time_offset_ms;
         _Atomic uint64_t time_pending_ms;
         _Atomic uint64_t time_pending_since_ms;
-        uint8_t zero_c[24];
+        _Atomic uint64_t time_back_s;
+        uint8_t zero_c[16];
 
         /* what is announced for the files that deciders write, in the order of enum tk_file from TK_FILE_METERS */
         struct {
@@ -75,7 +76,8 @@ struct tk_format_header {
 
         _Atomic uint64_t foreign_table;
         _Atomic uint64_t foreign_count;
-        uint8_t zero_d[3616];
+        _Atomic uint64_t ring_events; /* of each ring in `events` */
+        uint8_t zero_d[3592];
 };
 _Static_assert(sizeof(struct tk_format_header) == TK_FORMAT_HEADER_BYTES, "header");
 _Static_assert(offsetof(struct tk_format_header, installation) == 24, "header");
@@ -84,7 +86,7 @@ _Static_assert(offsetof(struct tk_format_header, crc) == TK_FORMAT_CRC_BYTES, "h
 _Static_assert(offsetof(struct tk_format_header, capacity_lines) == 256, "header");
 _Static_assert(offsetof(struct tk_format_header, applied_seq) == 320, "header");
 _Static_assert(offsetof(struct tk_format_header, shared) == 384, "header");
-_Static_assert(offsetof(struct tk_format_header, foreign_table) == 464, "header");
+_Static_assert(offsetof(struct tk_format_header, foreign_table) == 480, "header");
 
 /* foreign_table: log2 of its entries, and its first line */
 #define TK_FOREIGN_TABLE(log2, line) ((uint64_t)(log2) | (uint64_t)(line) << 8)
@@ -171,9 +173,10 @@ struct tk_format_subscription {
         _Atomic int64_t anchor_s;
         _Atomic uint32_t consumer;
         uint32_t zero_a;
-        _Atomic uint64_t credits_granted;
+        _Atomic uint64_t credits_granted; /* cumulative, as the three after it */
+        _Atomic uint64_t credits_gone;
+        _Atomic uint64_t credits_gone_next;
         _Atomic int64_t credits_expiry_s;
-        uint8_t zero_b[16];
 };
 _Static_assert(sizeof(struct tk_format_subscription) == 64, "a subscription is one cache line");
 _Static_assert(offsetof(struct tk_format_subscription, credits_granted) == 32, "subscription line");
@@ -183,14 +186,16 @@ _Static_assert(offsetof(struct tk_format_subscription, credits_granted) == 32, "
 #define TK_POLICY_LINE_BYTES          16
 #define TK_POLICY_ENVIRONMENT_BUCKETS 1024
 #define TK_POLICY_PATTERN_BUCKETS     4096
+#define TK_POLICY_ROUTE_BUCKETS       1024
 #define TK_POLICY_PATTERNS_MAX        4096 /* of one API */
 #define TK_POLICY_LIMITS_MAX          8
 
 struct tk_format_chains {
         _Atomic uint32_t environments[TK_POLICY_ENVIRONMENT_BUCKETS];
         _Atomic uint32_t patterns[TK_POLICY_PATTERN_BUCKETS];
+        _Atomic uint32_t routes[TK_POLICY_ROUTE_BUCKETS];
 };
-_Static_assert(sizeof(struct tk_format_chains) == 20480, "chain heads");
+_Static_assert(sizeof(struct tk_format_chains) == 24576, "chain heads");
 #define TK_POLICY_FIRST_LINE (TK_FORMAT_HEADER_BYTES + sizeof(struct tk_format_chains))
 
 enum tk_record_kind {
@@ -198,8 +203,8 @@ enum tk_record_kind {
         TK_RECORD_PATTERN = 2,
         TK_RECORD_CONSUMER = 3,
         TK_RECORD_KEY_POLICY = 4,
-        TK_RECORD_SUBSCRIPTION_POLICY = 5,
-        TK_RECORD_ROUTE = 6, /* reserved */
+        TK_RECORD_LIMITS = 5, /* of a subscription or a route */
+        TK_RECORD_ROUTE = 6,
 };
 
 struct tk_format_record {
@@ -242,6 +247,16 @@ struct tk_format_consumer {
         struct tk_format_text name;
 };
 _Static_assert(sizeof(struct tk_format_consumer) == 32, "consumer record");
+
+struct tk_format_route {
+        struct tk_format_record head;
+        uint32_t route_id;
+        uint32_t environment_id;
+        _Atomic uint64_t binding;
+        struct tk_format_text method;
+        struct tk_format_text template;
+};
+_Static_assert(sizeof(struct tk_format_route) == 48, "route record");
 
 struct tk_format_policy {
         struct tk_format_record head;
@@ -287,9 +302,11 @@ struct tk_format_cidr {
 };
 _Static_assert(sizeof(struct tk_format_cidr) == 20, "CIDR");
 
+#define TK_FORMAT_LIMIT_SHADOW UINT8_C(1) /* flags: counted and told, not enforced */
+
 /* ---- meters, homes ---- */
 
-/* In a key's binding, in place of a line of `meters`: its line in `homes`. */
+/* In a binding, in place of a line of `meters`: the line of `key_homes` or `subscription_homes` at the owner's number. */
 #define TK_METER_HOME 0
 
 #define TK_METER_LINES_MAX 4
@@ -317,8 +334,123 @@ static inline uint64_t tk_foreign_number(uint64_t entry)
         return entry & ((UINT64_C(1) << TK_FOREIGN_NUMBER_BITS) - 1);
 }
 
-/* ---- reservations, named, events: specified, not yet written (docs/formats/gate.md) ---- */
+/* ---- reservations ---- */
 
-#define TK_RESERVATION_LINE_BYTES 192
+#define TK_RESERVATION_CHARGES_MAX 16
+
+enum tk_reservation_state {
+        TK_RESERVATION_FREE = 0,
+        TK_RESERVATION_MAKING = 1,
+        TK_RESERVATION_OPEN = 2,
+        TK_RESERVATION_SETTLING = 3,
+};
+
+static inline uint64_t tk_reservation_control(enum tk_reservation_state state, uint32_t generation,
+                                              uint32_t since_s)
+{
+        return (uint64_t)state | (uint64_t)(generation & 0xfffffff) << 4 | (uint64_t)since_s << 32;
+}
+
+static inline enum tk_reservation_state tk_reservation_state(uint64_t control)
+{
+        return (enum tk_reservation_state)(control & 15);
+}
+
+static inline uint32_t tk_reservation_generation(uint64_t control)
+{
+        return (uint32_t)(control >> 4 & 0xfffffff);
+}
+
+/* Where a charge was made: a slot, counted in 16 bytes from line 0 of a file, and the file (enum tk_file) above bit 48. */
+struct tk_format_charge {
+        _Atomic uint64_t place;
+        _Atomic uint64_t period_s; /* windows: the period that was charged; credits: 0 */
+};
+
+struct tk_format_reservation {
+        _Atomic uint64_t control;
+        _Atomic uint64_t expires_s;
+        _Atomic uint64_t key; /* bits 0-42 number, 48-63 generation */
+        _Atomic uint64_t units;
+        _Atomic uint32_t subscription;
+        _Atomic uint32_t environment;
+        _Atomic uint32_t route;
+        _Atomic uint32_t charge_count;
+        uint8_t zero[16];
+        struct tk_format_charge charges[TK_RESERVATION_CHARGES_MAX];
+};
+#define TK_RESERVATION_LINE_BYTES 320
+_Static_assert(sizeof(struct tk_format_reservation) == TK_RESERVATION_LINE_BYTES, "reservation");
+
+/* ---- named: buckets of 16 lines ---- */
+
+#define TK_NAMED_BUCKET_LINES   16
+#define TK_NAMED_BUCKET_ENTRIES 14
+
+/* A tag's word: free and when it became so; a name; or a name that is about to be forgotten. */
+#define TK_NAMED_TAKEN   (UINT64_C(1) << 63)
+#define TK_NAMED_CLOSING (UINT64_C(1) << 62)
+#define TK_NAMED_DEAD    TK_NAMED_CLOSING /* without TAKEN */
+
+struct tk_format_named {
+        struct tk_slot slot;
+        _Atomic uint64_t admitted;
+        _Atomic uint32_t refused;
+        _Atomic uint32_t last_used_s;
+        _Atomic uint64_t whole_s;  /* boot clock: from then on whole again, whatever was charged */
+        _Atomic uint64_t closed_s; /* boot clock: when last found not closing */
+        uint8_t zero[16];
+};
+_Static_assert(sizeof(struct tk_format_named) == 64, "named limit");
+
+struct tk_format_named_bucket {
+        struct tk_slot insert; /* lo: tag; hi: bits 0-3 its entry, 8-63 how many inserts there were */
+        _Atomic uint64_t tags[TK_NAMED_BUCKET_ENTRIES];
+        struct tk_format_named entries[TK_NAMED_BUCKET_ENTRIES];
+};
+_Static_assert(sizeof(struct tk_format_named_bucket) == TK_NAMED_BUCKET_LINES * 64, "bucket of names");
+
+/* ---- events: line 0, then rings of 2 lines and a power of two of events ---- */
+
+struct tk_format_pool {
+        _Atomic uint64_t dropped; /* events of threads that had no ring */
+        uint8_t zero[56];
+};
+_Static_assert(sizeof(struct tk_format_pool) == 64, "line 0 of events");
+
+struct tk_format_event {
+        uint64_t time_ns;
+        uint64_t subject; /* bits 0-42 key number, 48-55 code, 56-63 flags */
+        uint64_t cost;
+        uint32_t subscription;
+        uint32_t environment;
+        uint8_t ip[16];
+        uint8_t family;
+        uint8_t zero_a;
+        uint16_t generation; /* of the key */
+        uint32_t route;
+        uint64_t zero_b; /* for status, bytes and latency of the answer */
+};
+_Static_assert(sizeof(struct tk_format_event) == 64, "event");
+
+#define TK_EVENT_RESERVED       UINT8_C(1)  /* admitted, and its cost may be settled later */
+#define TK_EVENT_SETTLED        UINT8_C(2)  /* no request: a reservation was settled with this cost */
+#define TK_EVENT_RELEASED       UINT8_C(4)  /* no request: a reservation was given up */
+#define TK_EVENT_SHADOW_REFUSED UINT8_C(8)  /* a limit that is not enforced would have refused it */
+#define TK_EVENT_NAMED_OVERFLOW UINT8_C(16) /* a named limit found no place and shared one */
+#define TK_EVENT_CODE_SHIFT     48
+#define TK_EVENT_FLAGS_SHIFT    56
+
+struct tk_format_ring {
+        _Atomic uint64_t head;
+        _Atomic uint64_t dropped;
+        _Atomic uint32_t owner_pid;
+        uint8_t zero_a[44];
+        _Atomic uint64_t tail;
+        uint8_t zero_b[56];
+        struct tk_format_event events[];
+};
+_Static_assert(sizeof(struct tk_format_ring) == 128, "head of a ring");
+#define TK_RING_HEAD_LINES 2
 
 #endif

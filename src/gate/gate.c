@@ -44,10 +44,10 @@ void tk_gate_close(struct tk_gate *gate)
 
 uint64_t tk_gate_now_ns(const struct tk_gate *gate)
 {
-        return tk_files_now_ns(&gate->files);
+        return tk_files_now(&gate->files).gate_ns;
 }
 
-const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t now_ns)
+const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t boot_ns)
 {
         const struct tk_format_header *keys = tk_files_keys_header(&gate->files);
         if (atomic_load_explicit(&keys->retired, memory_order_acquire))
@@ -58,14 +58,14 @@ const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t now_ns)
         uint64_t lease = atomic_load_explicit(&keys->lease_until_ms, memory_order_acquire);
         if (!tk_sealed(lease))
                 return "the gate's files are damaged";
-        if (tk_unseal(lease) && now_ns / NS_PER_MS > tk_unseal(lease))
+        if (tk_unseal(lease) && boot_ns / NS_PER_MS > tk_unseal(lease))
                 return "the daemon has not renewed the gate's lease";
         return NULL;
 }
 
 bool tk_gate_available(const struct tk_gate *gate, const char **ret_why)
 {
-        const char *why = tk_gate_why_unavailable(gate, tk_gate_now_ns(gate));
+        const char *why = tk_gate_why_unavailable(gate, tk_files_now(&gate->files).boot_ns);
         if (why)
                 *ret_why = why;
         return !why;
@@ -83,4 +83,15 @@ bool tk_gate_environment(const struct tk_gate *gate, struct tk_str api, struct t
 bool tk_gate_has_api(const struct tk_gate *gate, struct tk_str api)
 {
         return tk_policy_has_api(tk_gate_area(gate, TK_FILE_POLICY), api);
+}
+
+bool tk_gate_route(const struct tk_gate *gate, uint32_t environment, struct tk_str method,
+                   struct tk_str template, uint32_t *ret_route)
+{
+        struct tk_area *policy = tk_gate_area(gate, TK_FILE_POLICY);
+        const struct tk_format_environment *of = tk_policy_environment(policy, environment);
+        uint32_t ref = of ? tk_policy_find_route(policy, of->environment_id, method, template) : 0;
+        if (ref)
+                *ret_route = ref;
+        return ref != 0;
 }

@@ -49,6 +49,10 @@ bool tk_gate_available(const struct tk_gate *gate, const char **ret_why);
 bool tk_gate_environment(const struct tk_gate *gate, struct tk_str api, struct tk_str environment,
                          uint32_t *ret_environment);
 
+/* A route of that environment, by its method and path template as they were published. Stable while the gate is open. */
+bool tk_gate_route(const struct tk_gate *gate, uint32_t environment, struct tk_str method,
+                   struct tk_str template, uint32_t *ret_route);
+
 /* Whether the API has any environment at all. Walks them all: to say what was wrong with a name, not for each request. */
 bool tk_gate_has_api(const struct tk_gate *gate, struct tk_str api);
 
@@ -62,10 +66,34 @@ struct tk_ask {
         struct tk_str origin;              /* Origin header */
         struct tk_ip ip;                   /* the client's */
         uint64_t cost;                     /* units, 0 charges nothing; over TK_LIMIT_COST_MAX: unavailable */
-        uint64_t now_ns;                   /* 0: gate time; else this, for tests */
+        uint32_t route;                    /* from tk_gate_route(), whose limits apply; 0: none */
+        const struct tk_named_limit *named; /* limits that the caller brings */
+        uint32_t named_count; /* with all others at most TK_GATE_LIMITS_MAX; more: unavailable */
+        uint32_t
+                reserve_s; /* 0: the cost is charged for good; else it may be settled so long, up to TK_RESERVE_MAX_S */
+        uint64_t now_ns; /* 0: the clocks; else this instead of both of them, for tests */
 };
 
-enum tk_limit_owner { TK_OWNER_KEY = 1, TK_OWNER_SUBSCRIPTION = 2 };
+/* Of a reservation, in seconds. */
+#define TK_RESERVE_MAX_S 86400
+
+/*
+ * A limit that the caller names, say one a user of the consumer's application. The same name with another definition is another
+ * limit. Its state is kept in a table of bounded size; a name that finds no place there shares one limit of the same definition with
+ * others that found none, and may so be refused early, never admitted late.
+ */
+struct tk_named_limit {
+        struct tk_str name;             /* any bytes; 1 to TK_NAMED_NAME_MAX of them */
+        const struct tk_limit_def *def; /* kind rate or window, not anchored; its name is not looked at */
+};
+#define TK_NAMED_NAME_MAX 256
+
+enum tk_limit_owner {
+        TK_OWNER_KEY = 1,
+        TK_OWNER_SUBSCRIPTION = 2,
+        TK_OWNER_ROUTE = 3,
+        TK_OWNER_CALLER = 4, /* a named limit */
+};
 
 struct tk_answer_limit {
         struct tk_str name;
@@ -75,6 +103,7 @@ struct tk_answer_limit {
         uint64_t burst;             /* rates; else 0 */
         uint64_t window_s;          /* rates and windows; a calendar period's own length */
         enum tk_period_kind period; /* TK_PERIOD_FIXED: window_s long */
+        bool shadow;                /* not enforced: a refusal of it refuses nothing */
         struct tk_limit_state state;
 };
 
@@ -89,8 +118,12 @@ struct tk_answer {
         struct tk_str scopes;                     /* granted patterns, space-separated */
         int64_t not_before_s, expires_s;          /* 0: unbounded */
         uint64_t retry_after_ns; /* refused by a limit: until it may pass; TK_NEVER if it never can */
-        uint32_t refused_by;  /* its place in limits and 1; of several the one to wait longest for; 0: none */
-        const char *reason;   /* a phrase beyond the code's text, or NULL; static storage */
+        uint32_t refused_by; /* its place in limits and 1; of several the one to wait longest for; 0: none */
+        const char *reason;  /* a phrase beyond the code's text, or NULL; static storage */
+        uint64_t
+                reservation; /* admitted with reserve_s: for tk_gate_settle() and tk_gate_release(); else 0 */
+        bool shadow_refused; /* a limit that is not enforced would have refused it */
+        bool named_shared;   /* a named limit found no place of its own */
         uint32_t limit_count; /* filled when the limits were looked at */
         struct tk_answer_limit limits[TK_GATE_LIMITS_MAX];
 };
@@ -100,6 +133,30 @@ struct tk_answer {
  * DESIGN.md section 6: a request that loses a race after charging a rate limit leaves its cost there.
  */
 void tk_gate_decide(struct tk_gate *gate, const struct tk_ask *ask, struct tk_answer *ret_answer);
+
+/*
+ * Settle a reservation: `cost` is what the request cost in the end. What was reserved beyond it is given back to windows of which the
+ * charged period still runs, and to credits; rates keep it (DESIGN.md section 6). Once only; any thread or process of the machine.
+ * One that nobody settles until it expires is settled with all that it reserved.
+ * TK_NOT_FOUND: it is settled, released or expired, or never was. TK_INVALID: the cost exceeds what was reserved; it stays open.
+ */
+enum tk_err tk_gate_settle(struct tk_gate *gate, uint64_t reservation, uint64_t cost);
+/* The same with a cost of 0: the request was not served. */
+enum tk_err tk_gate_release(struct tk_gate *gate, uint64_t reservation);
+
+/*
+ * Each thread that decides writes its events into a ring that it claims at its first decision: a few system calls, once a thread.
+ * A thread that cannot afford them there claims it here, beforehand. False: all rings are taken, and the thread's events will be
+ * counted as lost; its decisions are not touched by that. The ring is given back when the thread ends or the gate is closed.
+ */
+bool tk_gate_thread_begin(struct tk_gate *gate);
+void tk_gate_thread_end(struct tk_gate *gate);
+
+/*
+ * In a child of fork(), before its first decision, when the parent had the gate open: forget the parent's rings, which stay with
+ * it. TK_IO, TK_NOMEM: the gate must be closed and opened anew.
+ */
+enum tk_err tk_gate_after_fork(struct tk_gate *gate);
 
 /* One check of an explanation. */
 enum tk_check_result {

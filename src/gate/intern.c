@@ -256,6 +256,56 @@ enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, s
         return TK_OK;
 }
 
+/* ---- routes ---- */
+
+static void link_route(struct tk_publisher *publisher, uint32_t ref)
+{
+        struct tk_format_route *record = (void *)record_at(publisher, ref);
+        struct tk_str method, template;
+        if (!tk_policy_text(&record->head, record->method, &method) ||
+            !tk_policy_text(&record->head, record->template, &template))
+                return;
+        uint32_t bucket = tk_policy_route_bucket(record->environment_id, method, template);
+        link_into(&tk_policy_chains(arena(publisher))->routes[bucket], &record->head, ref);
+}
+
+enum tk_err tk_intern_route(struct tk_publisher *publisher, const struct tk_publish_route *route,
+                            struct tk_format_route **ret_route)
+{
+        uint32_t ref =
+                tk_policy_find_route(arena(publisher), route->environment_id, route->method, route->template);
+        if (ref) {
+                *ret_route = (void *)record_at(publisher, ref);
+                return TK_OK;
+        }
+        if (!name_fits(route->method) || !name_fits(route->template))
+                return TK_INVALID;
+
+        struct tk_format_route *record = begin(publisher, sizeof *record);
+        record->route_id = route->id;
+        record->environment_id = route->environment_id;
+        record->method = add_text(&record->head, route->method);
+        record->template = add_text(&record->head, route->template);
+        pad(&record->head);
+        enum tk_err err = append(publisher, &record->head, TK_RECORD_ROUTE,
+                                 hash_ids(TK_RECORD_ROUTE, route->environment_id, route->template), &ref);
+        if (err)
+                return err;
+        *ret_route = (void *)record_at(publisher, ref);
+        return TK_OK;
+}
+
+/* Nobody may find it before it has a meter. */
+void tk_intern_link_route(struct tk_publisher *publisher, struct tk_format_route *route)
+{
+        struct tk_str method, template;
+        tk_policy_text(&route->head, route->method, &method);
+        tk_policy_text(&route->head, route->template, &template);
+        uint32_t ref = (uint32_t)(((uint8_t *)route - arena(publisher)->lines) / TK_POLICY_LINE_BYTES);
+        if (!tk_policy_find_route(arena(publisher), route->environment_id, method, template))
+                link_route(publisher, ref);
+}
+
 /* ---- policies ---- */
 
 enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t *ret_ref)
@@ -309,6 +359,19 @@ static enum tk_err take_environment(struct tk_publisher *publisher, uint32_t ref
         return TK_OK;
 }
 
+/* One that a killed daemon made and did not bind stays unlinked: nobody refers to it, and the next one like it is another. */
+static enum tk_err take_route(struct tk_publisher *publisher, uint32_t ref)
+{
+        struct tk_format_route *record = (void *)record_at(publisher, ref);
+        struct tk_str method, template;
+        if (!tk_policy_text(&record->head, record->method, &method) ||
+            !tk_policy_text(&record->head, record->template, &template))
+                return TK_CORRUPT;
+        if (atomic_load_explicit(&record->binding, memory_order_relaxed))
+                tk_intern_link_route(publisher, record);
+        return TK_OK;
+}
+
 static enum tk_err take_record(struct tk_publisher *publisher, uint32_t ref)
 {
         static const size_t least[] = {
@@ -316,7 +379,8 @@ static enum tk_err take_record(struct tk_publisher *publisher, uint32_t ref)
                 [TK_RECORD_PATTERN] = sizeof(struct tk_format_pattern),
                 [TK_RECORD_CONSUMER] = sizeof(struct tk_format_consumer),
                 [TK_RECORD_KEY_POLICY] = sizeof(struct tk_format_policy),
-                [TK_RECORD_SUBSCRIPTION_POLICY] = sizeof(struct tk_format_policy),
+                [TK_RECORD_LIMITS] = sizeof(struct tk_format_policy),
+                [TK_RECORD_ROUTE] = sizeof(struct tk_format_route),
         };
         const struct tk_format_record *record = record_at(publisher, ref);
         if (record->kind == 0 || record->kind >= sizeof least / sizeof *least || record->size_bytes == 0 ||
@@ -330,6 +394,8 @@ static enum tk_err take_record(struct tk_publisher *publisher, uint32_t ref)
         tk_index_add(&publisher->index, record->hash, ref);
         if (record->kind == TK_RECORD_PATTERN)
                 return take_pattern(publisher, ref);
+        if (record->kind == TK_RECORD_ROUTE)
+                return take_route(publisher, ref);
         return record->kind == TK_RECORD_ENVIRONMENT ? take_environment(publisher, ref) : TK_OK;
 }
 

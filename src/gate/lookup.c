@@ -38,14 +38,17 @@ PREFETCHES prefetch_references(const struct tk_request *request)
         const struct tk_area *meters = &files->areas[TK_FILE_METERS];
         const struct tk_area *policy = &files->areas[TK_FILE_POLICY];
         const struct tk_area *subscriptions = &files->areas[TK_FILE_SUBSCRIPTIONS];
+        const struct tk_area *homes = &files->areas[TK_FILE_SUBSCRIPTION_HOMES];
 
         /* A prefetch of a wild address is harmless; 32-bit references stay within 40 bits of the base. */
         __builtin_prefetch(policy->lines + (uint64_t)tk_pair_low(request->binding) * TK_POLICY_LINE_BYTES);
         __builtin_prefetch(policy->lines + (uint64_t)tk_pair_high(request->owner) * TK_POLICY_LINE_BYTES);
         if (tk_pair_high(request->binding) != TK_METER_HOME) /* which was fetched with the key's line */
                 __builtin_prefetch(meters->lines + (uint64_t)tk_pair_high(request->binding) * 64, 1);
-        if (tk_pair_low(request->owner))
+        if (tk_pair_low(request->owner)) {
                 __builtin_prefetch(subscriptions->lines + (uint64_t)tk_pair_low(request->owner) * 64);
+                __builtin_prefetch(homes->lines + (uint64_t)tk_pair_low(request->owner) * 64, 1);
+        }
 }
 
 /* Read the line `number` if its digest is this one. */
@@ -130,7 +133,7 @@ static bool find_foreign(struct tk_request *request)
 /* Only a gate that is current may say that something does not exist. */
 static bool absent(struct tk_request *request)
 {
-        request->damage = tk_gate_why_unavailable(request->gate, request->now_ns);
+        request->damage = tk_gate_why_unavailable(request->gate, request->now.boot_ns);
         return false;
 }
 
@@ -140,7 +143,7 @@ static bool absent(struct tk_request *request)
 PREFETCHES prefetch_lines(const struct tk_request *request)
 {
         const struct tk_area *keys = &request->gate->files.areas[TK_FILE_KEYS];
-        const struct tk_area *homes = &request->gate->files.areas[TK_FILE_HOMES];
+        const struct tk_area *homes = &request->gate->files.areas[TK_FILE_KEY_HOMES];
         if (request->number >= keys->reserve_lines || request->number >= homes->reserve_lines)
                 return;
         __builtin_prefetch(keys->lines + request->number * sizeof(struct tk_format_key));
@@ -182,23 +185,28 @@ bool tk_check_found(struct tk_request *request)
 
 /* ---- what the line refers to ---- */
 
-static struct tk_format_meter *meter_of(const struct tk_gate *gate, uint64_t home, uint32_t line,
-                                        uint32_t lines)
+bool tk_request_party(const struct tk_gate *gate, struct tk_home home, uint64_t binding,
+                      enum tk_record_kind kind, struct tk_request_party *ret_party)
 {
-        if (line != TK_METER_HOME)
-                return tk_area_at(tk_gate_area(gate, TK_FILE_METERS), line, lines);
-        if (home == 0 || lines != 1)
-                return NULL;
-        return tk_area_at(tk_gate_area(gate, TK_FILE_HOMES), home, 1);
+        return tk_policy_view(tk_gate_area(gate, TK_FILE_POLICY), tk_pair_low(binding), kind,
+                              &ret_party->view) &&
+               tk_meter_find(&((struct tk_gate *)gate)->files, home, tk_pair_high(binding),
+                             ret_party->view.policy->extent_lines, &ret_party->at);
 }
 
-bool tk_request_party(const struct tk_gate *gate, uint64_t home, uint64_t binding, enum tk_record_kind kind,
-                      struct tk_request_party *ret_party)
+struct tk_credits tk_subscription_credits(const struct tk_format_subscription *line, int64_t now_s)
 {
-        if (!tk_policy_view(tk_gate_area(gate, TK_FILE_POLICY), tk_pair_low(binding), kind, &ret_party->view))
-                return false;
-        ret_party->meter = meter_of(gate, home, tk_pair_high(binding), ret_party->view.policy->extent_lines);
-        return ret_party->meter;
+        struct tk_credits credits;
+        credits.gone = atomic_load_explicit(&line->credits_gone, memory_order_acquire);
+        int64_t expiry_s = atomic_load_explicit(&line->credits_expiry_s, memory_order_acquire);
+        uint64_t next = atomic_load_explicit(&line->credits_gone_next, memory_order_acquire);
+        bool steady = atomic_load_explicit(&line->credits_expiry_s, memory_order_acquire) == expiry_s;
+        credits.granted = atomic_load_explicit(&line->credits_granted, memory_order_acquire);
+        if (steady && expiry_s != 0 && now_s >= expiry_s && next > credits.gone)
+                credits.gone = next;
+        if (credits.granted > TK_LIMIT_CREDITS_MAX)
+                credits.granted = 0; /* damaged */
+        return credits;
 }
 
 static bool load_subscription(struct tk_request *request, uint32_t id)
@@ -215,9 +223,10 @@ static bool load_subscription(struct tk_request *request, uint32_t id)
                 return damaged(request, "the subscription's anchor is damaged");
         if (tk_control_state(control) == TK_LINE_ENDED)
                 return true; /* its start still names the periods in the key's meter, until the key gets another */
-        if (control == 0 || !tk_request_party(request->gate, 0, binding, TK_RECORD_SUBSCRIPTION_POLICY,
-                                              &request->subscription))
+        if (control == 0 || !tk_request_party(request->gate, (struct tk_home){TK_FILE_SUBSCRIPTION_HOMES, id},
+                                              binding, TK_RECORD_LIMITS, &request->subscription))
                 return damaged(request, "the subscription's line is damaged");
+        request->credits = tk_subscription_credits(line, request->now_s);
         request->subscription_control = control;
         request->answer->subscription_id = id;
         return true;
@@ -243,6 +252,18 @@ static bool load_names(struct tk_request *request)
         return true;
 }
 
+/* The route is the caller's word, not the key's: whoever asks has it from tk_gate_route(). */
+static bool load_route(struct tk_request *request, uint32_t ref)
+{
+        const struct tk_format_route *route =
+                tk_policy_route(tk_gate_area(request->gate, TK_FILE_POLICY), ref);
+        if (!route)
+                return damaged(request, "the route is none of this gate");
+        uint64_t binding = atomic_load_explicit(&route->binding, memory_order_acquire);
+        return tk_request_party(request->gate, TK_HOME_NONE, binding, TK_RECORD_LIMITS, &request->route) ||
+               damaged(request, "the route's record is damaged");
+}
+
 bool tk_request_load(struct tk_request *request)
 {
         struct tk_answer *answer = request->answer;
@@ -251,12 +272,14 @@ bool tk_request_load(struct tk_request *request)
         answer->key_id = request->number;
         answer->not_before_s = tk_pair_low(request->validity);
         answer->expires_s = tk_pair_high(request->validity);
-        if (!tk_request_party(request->gate, request->number, request->binding, TK_RECORD_KEY_POLICY,
-                              &request->key))
+        if (!tk_request_party(request->gate, (struct tk_home){TK_FILE_KEY_HOMES, request->number},
+                              request->binding, TK_RECORD_KEY_POLICY, &request->key))
                 return damaged(request, "the key's line is damaged");
         if (!load_names(request))
                 return damaged(request, "a name that the key refers to is damaged");
         if (subscription && !load_subscription(request, subscription))
+                return false;
+        if (request->ask->route && !load_route(request, request->ask->route))
                 return false;
         answer->identified = true;
         return true;

@@ -25,6 +25,11 @@ const struct tk_format_environment *tk_policy_environment(struct tk_area *policy
                                               sizeof(struct tk_format_environment));
 }
 
+const struct tk_format_route *tk_policy_route(struct tk_area *policy, uint32_t ref)
+{
+        return (const void *)tk_policy_record(policy, ref, TK_RECORD_ROUTE, sizeof(struct tk_format_route));
+}
+
 const struct tk_format_consumer *tk_policy_consumer(struct tk_area *policy, uint32_t ref)
 {
         const size_t least = sizeof(struct tk_format_consumer);
@@ -90,8 +95,38 @@ bool tk_policy_limit_sound(const struct tk_format_limit *limit, const struct tk_
                 return limit->rate_units > 0 && limit->rate_units <= TK_LIMIT_UNITS_MAX &&
                        limit->rate_interval > 0 && limit->rate_interval <= TK_LIMIT_WINDOW_MAX_NS &&
                        limit->burst > 0 && limit->burst <= TK_LIMIT_UNITS_MAX;
+        if (limit->kind == TK_LIMIT_CREDITS)
+                return true;
         return limit->kind == TK_LIMIT_WINDOW && limit->period <= TK_PERIOD_MONTH &&
                (limit->period != TK_PERIOD_FIXED || limit->length_s > 0);
+}
+
+enum tk_err tk_policy_limit_compile(const struct tk_limit_def *def, uint8_t slot,
+                                    struct tk_format_limit *ret_limit)
+{
+        const char *why;
+        if (tk_limit_def_check(def, &why))
+                return TK_INVALID;
+
+        memset(ret_limit, 0, sizeof *ret_limit);
+        ret_limit->kind = (uint8_t)def->kind;
+        ret_limit->period = (uint8_t)def->period;
+        ret_limit->anchored = def->anchored;
+        ret_limit->slot = slot;
+        ret_limit->flags = def->shadow ? TK_FORMAT_LIMIT_SHADOW : 0;
+        ret_limit->name_len = (uint8_t)strnlen(def->name, TK_LIMIT_NAME_MAX);
+        memcpy(ret_limit->name, def->name, ret_limit->name_len);
+        ret_limit->limit = def->limit;
+        ret_limit->burst = def->burst;
+        ret_limit->length_s = def->length_s;
+        if (def->kind != TK_LIMIT_RATE)
+                return TK_OK;
+
+        struct tk_rate rate;
+        enum tk_err err = tk_rate_init(def->limit, (uint64_t)def->length_s * TK_NS_PER_S, def->burst, &rate);
+        ret_limit->rate_units = rate.units;
+        ret_limit->rate_interval = rate.interval;
+        return err;
 }
 
 /* ---- by name ---- */
@@ -138,6 +173,13 @@ uint32_t tk_policy_pattern_bucket(uint32_t api_id, struct tk_str text)
                 hash ^= hash >> 32;
         }
         return (uint32_t)hash % TK_POLICY_PATTERN_BUCKETS;
+}
+
+uint32_t tk_policy_route_bucket(uint32_t environment_id, struct tk_str method, struct tk_str template)
+{
+        uint64_t hash = tk_fnv(TK_FNV_START, &environment_id, sizeof environment_id);
+        hash = tk_fnv(tk_fnv(hash, method.ptr, method.len), "", 1);
+        return tk_fnv_fold(tk_fnv(hash, template.ptr, template.len)) % TK_POLICY_ROUTE_BUCKETS;
 }
 
 static bool is_environment(const struct tk_format_environment *record, struct tk_str api, struct tk_str name)
@@ -219,6 +261,32 @@ uint32_t tk_policy_find_pattern(struct tk_area *policy, uint32_t api_id, struct 
                 if (!record)
                         return 0;
                 if (is_pattern(record, api_id, text))
+                        return ref;
+                ref = next_in_chain(&record->head, ref);
+        }
+        return 0;
+}
+
+static bool is_route(const struct tk_format_route *record, uint32_t environment_id, struct tk_str method,
+                     struct tk_str template)
+{
+        struct tk_str its_method, its_template;
+        return record->environment_id == environment_id &&
+               tk_policy_text(&record->head, record->method, &its_method) &&
+               tk_policy_text(&record->head, record->template, &its_template) &&
+               tk_str_equal(its_method, method) && tk_str_equal(its_template, template);
+}
+
+uint32_t tk_policy_find_route(struct tk_area *policy, uint32_t environment_id, struct tk_str method,
+                              struct tk_str template)
+{
+        uint32_t bucket = tk_policy_route_bucket(environment_id, method, template);
+        uint32_t ref = atomic_load_explicit(&tk_policy_chains(policy)->routes[bucket], memory_order_acquire);
+        while (ref) {
+                const struct tk_format_route *record = tk_policy_route(policy, ref);
+                if (!record)
+                        return 0;
+                if (is_route(record, environment_id, method, template))
                         return ref;
                 ref = next_in_chain(&record->head, ref);
         }

@@ -15,6 +15,8 @@ const struct tk_format_record *tk_policy_record(struct tk_area *policy, uint32_t
 
 const struct tk_format_environment *tk_policy_environment(struct tk_area *policy, uint32_t ref);
 
+const struct tk_format_route *tk_policy_route(struct tk_area *policy, uint32_t ref);
+
 /* The record that holds the consumer's present name. */
 const struct tk_format_consumer *tk_policy_consumer(struct tk_area *policy, uint32_t ref);
 
@@ -36,6 +38,12 @@ bool tk_policy_view(struct tk_area *policy, uint32_t ref, enum tk_record_kind ki
 /* Whether the limit's numbers are such that the arithmetic of core/limit.h may be given them, and its slot is the policy's. */
 bool tk_policy_limit_sound(const struct tk_format_limit *limit, const struct tk_format_policy *policy);
 
+/*
+ * A limit's definition as deciders take it, for this slot. TK_INVALID: the definition is not one (tk_limit_def_check).
+ */
+enum tk_err tk_policy_limit_compile(const struct tk_limit_def *def, uint8_t slot,
+                                    struct tk_format_limit *ret_limit);
+
 /* Bytes that a policy's fixed part and arrays take; its texts' characters follow. */
 size_t tk_policy_arrays_bytes(const struct tk_format_policy *policy);
 
@@ -43,12 +51,15 @@ size_t tk_policy_arrays_bytes(const struct tk_format_policy *policy);
 
 uint32_t tk_policy_environment_bucket(struct tk_str api, struct tk_str name);
 uint32_t tk_policy_pattern_bucket(uint32_t api_id, struct tk_str text);
+uint32_t tk_policy_route_bucket(uint32_t environment_id, struct tk_str method, struct tk_str template);
 
 /* Reference, or 0 when there is none. */
 uint32_t tk_policy_find_environment(struct tk_area *policy, struct tk_str api, struct tk_str name);
 /* Whether any environment is of this API: walks them all, so for faults only. */
 bool tk_policy_has_api(struct tk_area *policy, struct tk_str api);
 uint32_t tk_policy_find_pattern(struct tk_area *policy, uint32_t api_id, struct tk_str text);
+uint32_t tk_policy_find_route(struct tk_area *policy, uint32_t environment_id, struct tk_str method,
+                              struct tk_str template);
 
 /* FNV-1a, 64 bits: continue `hash` (start: TK_FNV_START) with these bytes. */
 #define TK_FNV_START UINT64_C(0xcbf29ce484222325)

@@ -7,6 +7,8 @@
 #include "core/alloc.h"
 #include "core/random.h"
 #include "gate/dir.h"
+#include "gate/named.h"
+#include "gate/reserve.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -22,9 +24,9 @@ static void set_time(struct tk_publisher *publisher, uint64_t wall_ns)
 {
         struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
         uint64_t offset_ms = tk_unseal(atomic_load_explicit(&keys->time_offset_ms, memory_order_relaxed));
-        uint64_t monotonic_ms = tk_files_now_ns(&publisher->files) / NS_PER_MS - offset_ms;
+        uint64_t boot_ms = tk_files_now(&publisher->files).boot_ns / NS_PER_MS;
         uint64_t wall_ms = wall_ns / NS_PER_MS;
-        uint64_t wanted_ms = wall_ms > monotonic_ms ? wall_ms - monotonic_ms : 0;
+        uint64_t wanted_ms = wall_ms > boot_ms ? wall_ms - boot_ms : 0;
 
         if (wanted_ms > offset_ms + OFFSET_SLACK_MS || offset_ms > wanted_ms + OFFSET_SLACK_MS)
                 atomic_store_explicit(&keys->time_offset_ms, tk_seal(wanted_ms), memory_order_relaxed);
@@ -90,7 +92,8 @@ static enum tk_err create(struct tk_publisher *publisher, const uint8_t installa
 {
         if (tk_random_init() != 0)
                 return TK_IO;
-        return tk_files_create(publisher->dir_fd, installation, draw_incarnation(), ret_files, fault);
+        return tk_files_create(publisher->dir_fd, installation, draw_incarnation(), &publisher->sizes,
+                               ret_files, fault);
 }
 
 static enum tk_err adopt_or_create(struct tk_publisher *publisher, const uint8_t installation[16],
@@ -109,13 +112,14 @@ static enum tk_err adopt_or_create(struct tk_publisher *publisher, const uint8_t
 }
 
 enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], uint64_t wall_ns,
-                              struct tk_publisher **ret_publisher, uint64_t *ret_applied_seq,
-                              struct tk_fault *fault)
+                              const struct tk_gate_sizes *sizes, struct tk_publisher **ret_publisher,
+                              uint64_t *ret_applied_seq, struct tk_fault *fault)
 {
         struct tk_publisher *publisher = tk_calloc(1, sizeof *publisher);
         if (!publisher)
                 return tk_fault_from_err(fault, TK_NOMEM);
         publisher->dir_fd = publisher->lock_fd = -1;
+        publisher->sizes = sizes ? *sizes : tk_gate_sizes_default;
         tk_files_init(&publisher->files);
         tk_index_init(&publisher->index);
 
@@ -178,9 +182,12 @@ uint64_t tk_publisher_applied(const struct tk_publisher *publisher)
 void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s)
 {
         struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
-        uint64_t lease_until_ms = lease_s ? wall_ns / NS_PER_MS + (uint64_t)lease_s * 1000 : 0;
         set_time(publisher, wall_ns);
+        struct tk_moment now = tk_files_now(&publisher->files);
+        uint64_t lease_until_ms = lease_s ? now.boot_ns / NS_PER_MS + (uint64_t)lease_s * 1000 : 0;
         atomic_store(&keys->lease_until_ms, tk_seal(lease_until_ms));
+        tk_reservations_sweep(&publisher->files, now.boot_ns, &publisher->reservations_cursor);
+        tk_named_sweep(&publisher->files, now.boot_ns, &publisher->named_cursor);
 }
 
 /* ---- room ---- */
@@ -193,9 +200,12 @@ enum tk_err tk_publisher_reserve(struct tk_publisher *publisher, const struct tk
 
         enum tk_err err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_KEYS), room->key_id + 1);
         if (!err)
-                err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_HOMES), room->key_id + 1);
+                err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_KEY_HOMES), room->key_id + 1);
         if (!err)
                 err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS),
+                                      room->subscription_id + 1);
+        if (!err)
+                err = tk_area_reserve(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTION_HOMES),
                                       room->subscription_id + 1);
         if (!err)
                 err = tk_area_reserve(policy, tk_area_used(policy) + policy_bytes / TK_POLICY_LINE_BYTES);
@@ -210,7 +220,8 @@ void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publishe
         const struct tk_area *subscriptions = tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS);
         const struct tk_area *policy = tk_publisher_area(publisher, TK_FILE_POLICY);
         const struct tk_area *meters = tk_publisher_area(publisher, TK_FILE_METERS);
-        const struct tk_area *homes = tk_publisher_area(publisher, TK_FILE_HOMES);
+        const struct tk_area *key_homes = tk_publisher_area(publisher, TK_FILE_KEY_HOMES);
+        const struct tk_area *subscription_homes = tk_publisher_area(publisher, TK_FILE_SUBSCRIPTION_HOMES);
         const struct tk_area *foreign = tk_publisher_area(publisher, TK_FILE_FOREIGN);
 
         *ret_stats = (struct tk_publisher_stats){
@@ -220,8 +231,10 @@ void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publishe
                 .subscription_capacity = tk_area_capacity(subscriptions),
                 .policy_bytes = tk_area_used(policy) * TK_POLICY_LINE_BYTES,
                 .policy_capacity = tk_area_capacity(policy) * TK_POLICY_LINE_BYTES,
-                .meter_lines = tk_area_used(meters) + tk_area_used(homes),
-                .meter_capacity = tk_area_capacity(meters) + tk_area_capacity(homes),
+                .meter_lines =
+                        tk_area_used(meters) + tk_area_used(key_homes) + tk_area_used(subscription_homes),
+                .meter_capacity = tk_area_capacity(meters) + tk_area_capacity(key_homes) +
+                                  tk_area_capacity(subscription_homes),
                 .foreign_keys = tk_unseal(atomic_load(&foreign->header->foreign_count)),
                 .incarnation = keys->header->incarnation,
         };

@@ -17,17 +17,19 @@
 #include <stdint.h>
 
 struct tk_publisher;
+struct tk_gate_sizes; /* gate/files.h */
 
 /*
  * Open the gate directory `dir` (made with mode 0700 when missing; one that another user owns, or that others may write, is
  * refused), take its lock, and adopt the files in it when they belong to this installation and pass tk_publisher_check();
  * otherwise retire them and make empty ones with a new incarnation.
+ *   sizes            of the bounded tables, when new files are made; NULL: the usual ones
  *   ret_applied_seq  feed sequence up to which the files hold everything; 0: they are empty and must be rebuilt
  * TK_BUSY: another daemon has it.
  */
 enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], uint64_t wall_ns,
-                              struct tk_publisher **ret_publisher, uint64_t *ret_applied_seq,
-                              struct tk_fault *fault);
+                              const struct tk_gate_sizes *sizes, struct tk_publisher **ret_publisher,
+                              uint64_t *ret_applied_seq, struct tk_fault *fault);
 /*
  * Retire the files and make empty ones with a new incarnation, as tk_publisher_open() does with files that it cannot adopt:
  * for a registry that was restored to an earlier state than the files hold. Deciders must open again.
@@ -40,7 +42,10 @@ void tk_publisher_close(struct tk_publisher *publisher);
 void tk_publisher_set_applied(struct tk_publisher *publisher, uint64_t feed_seq);
 uint64_t tk_publisher_applied(const struct tk_publisher *publisher);
 
-/* Call about once a second: publishes the clock offset, extends the lease (lease_s 0: for ever). */
+/*
+ * Call about once a second: keeps gate time with the wall clock, extends the lease (lease_s 0: for ever), settles reservations that
+ * nobody settled, forgets named limits that are whole again.
+ */
 void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s);
 
 /* What changes that are not published yet will need at most. */
@@ -77,6 +82,16 @@ struct tk_publish_consumer {
 };
 enum tk_err tk_publish_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer);
 
+/*
+ * Prepaid credits, in units and ever: what was granted, how much of that was in grants that have expired, and how much will have been
+ * when the next one expires (core/limit.h says how they count). All zero: none. All only grow.
+ */
+struct tk_publish_credits {
+        uint64_t granted, gone;
+        uint64_t gone_next;
+        int64_t expiry_s; /* 0: no grant will expire */
+};
+
 struct tk_publish_subscription {
         uint32_t id;
         uint32_t environment_id, consumer_id;
@@ -84,7 +99,8 @@ struct tk_publish_subscription {
         bool ended;        /* its keys are no longer bound to it */
         int64_t started_s; /* anchor of anchored windows */
         const struct tk_limit_def *limits;
-        uint32_t limit_count; /* 0 to 8 */
+        uint32_t limit_count;              /* 0 to 8 */
+        struct tk_publish_credits credits; /* for limits of kind TK_LIMIT_CREDITS */
 };
 /*
  * When limits change, a limit that keeps its kind and name keeps its usage: in the same meter where the slots stay the
@@ -92,6 +108,15 @@ struct tk_publish_subscription {
  */
 enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                                     const struct tk_publish_subscription *subscription);
+
+struct tk_publish_route {
+        uint32_t id, environment_id;
+        struct tk_str method, template; /* never change */
+        const struct tk_limit_def *limits;
+        uint32_t
+                limit_count; /* 0 to 8; shared by everybody who uses the route; of kind rate or window, not anchored */
+};
+enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_publish_route *route);
 
 enum tk_publish_state { TK_PUBLISH_ACTIVE = 1, TK_PUBLISH_SUSPENDED = 2, TK_PUBLISH_REVOKED = 3 };
 

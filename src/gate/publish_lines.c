@@ -41,6 +41,30 @@ static uint64_t subscription_control(const struct tk_publish_subscription *subsc
         return tk_control(state, 0, environment);
 }
 
+/*
+ * Four words that belong together, without a moment at which a decider could read too much: what is gone now comes first, then no
+ * expiry, and the next one last. A reader that finds the expiry changed while it reads does without it.
+ */
+static void put_credits(struct tk_format_subscription *line, const struct tk_publish_credits *credits)
+{
+        put(&line->credits_gone, credits->gone);
+        if (atomic_load_explicit(&line->credits_expiry_s, memory_order_relaxed) != credits->expiry_s ||
+            get(&line->credits_gone_next) != credits->gone_next) {
+                atomic_store(&line->credits_expiry_s, 0);
+                put(&line->credits_gone_next, credits->gone_next);
+                atomic_store(&line->credits_expiry_s, credits->expiry_s);
+        }
+        put(&line->credits_granted, credits->granted);
+}
+
+static bool credits_sound(const struct tk_publish_credits *credits)
+{
+        return credits->gone <= credits->granted && credits->granted <= TK_LIMIT_CREDITS_MAX &&
+               credits->expiry_s >= 0 &&
+               (credits->expiry_s == 0 ||
+                (credits->gone_next >= credits->gone && credits->gone_next <= credits->granted));
+}
+
 enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                                     const struct tk_publish_subscription *subscription)
 {
@@ -48,7 +72,8 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
         uint32_t consumer = tk_intern_find_consumer(publisher, subscription->consumer_id);
         if (!environment || !consumer)
                 return TK_NOT_FOUND;
-        if (subscription->started_s < 0 || subscription->started_s > TK_TIME_MAX_S)
+        if (subscription->started_s < 0 || subscription->started_s > TK_TIME_MAX_S ||
+            !credits_sound(&subscription->credits))
                 return TK_INVALID;
 
         void *place;
@@ -63,10 +88,11 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
         struct tk_extent_move move = {
                 .from_anchor_s = atomic_load_explicit(&line->anchor_s, memory_order_relaxed),
                 .to_anchor_s = subscription->started_s,
-                .now_ns = tk_files_now_ns(&publisher->files),
+                .now = tk_files_now(&publisher->files),
         };
         uint64_t binding;
-        const struct tk_extent_of of = {.kind = TK_RECORD_SUBSCRIPTION_POLICY,
+        const struct tk_extent_of of = {.kind = TK_RECORD_LIMITS,
+                                        .home = {TK_FILE_SUBSCRIPTION_HOMES, subscription->id},
                                         .binding = get(&line->binding)};
         err = tk_extent_prepare(publisher, &of, policy, &move, &binding);
         if (err)
@@ -79,8 +105,36 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                 put(&line->control, control);
         atomic_store_explicit(&line->consumer, consumer, memory_order_release);
         atomic_store_explicit(&line->anchor_s, subscription->started_s, memory_order_release);
+        put_credits(line, &subscription->credits);
         put(&line->binding, binding);
         put(&line->control, control);
+        tk_extent_finish(&move);
+        return TK_OK;
+}
+
+/* ---- routes ---- */
+
+enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_publish_route *route)
+{
+        uint32_t policy;
+        struct tk_format_route *record;
+        if (route->id == 0 || !tk_intern_find_environment(publisher, route->environment_id))
+                return route->id == 0 ? TK_INVALID : TK_NOT_FOUND;
+        enum tk_err err = tk_compile_route(publisher, route, &policy);
+        if (!err)
+                err = tk_intern_route(publisher, route, &record);
+        if (err)
+                return err;
+
+        struct tk_extent_move move = {.now = tk_files_now(&publisher->files)};
+        const struct tk_extent_of of = {
+                .kind = TK_RECORD_LIMITS, .home = TK_HOME_NONE, .binding = get(&record->binding)};
+        uint64_t binding;
+        err = tk_extent_prepare(publisher, &of, policy, &move, &binding);
+        if (err)
+                return err;
+        put(&record->binding, binding);
+        tk_intern_link_route(publisher, record);
         tk_extent_finish(&move);
         return TK_OK;
 }
@@ -177,7 +231,7 @@ static struct tk_extent_of meter_owner(const struct tk_format_key *line, uint64_
 {
         uint64_t binding = get(&line->binding);
         return (struct tk_extent_of){.kind = TK_RECORD_KEY_POLICY,
-                                     .home = same || binding == 0 ? number : 0,
+                                     .home = {TK_FILE_KEY_HOMES, same || binding == 0 ? number : 0},
                                      .binding = same ? binding : 0};
 }
 
@@ -206,7 +260,7 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
         struct tk_extent_move move = {
                 .from_anchor_s = anchor_of(publisher, get(&line->owner)),
                 .to_anchor_s = anchor_of(publisher, words.owner),
-                .now_ns = tk_files_now_ns(&publisher->files),
+                .now = tk_files_now(&publisher->files),
         };
         const struct tk_extent_of of = meter_owner(line, key->id, same);
         err = tk_extent_prepare(publisher, &of, policy, &move, &words.binding);

@@ -7,6 +7,7 @@
 
 #include "gate/files.h"
 #include "gate/index.h"
+#include "gate/meter.h"
 #include "gate/policy.h"
 #include "gate/publish.h"
 
@@ -24,11 +25,13 @@ struct tk_api_bits {
 
 struct tk_publisher {
         int dir_fd, lock_fd;
+        struct tk_gate_sizes sizes; /* of a new set of files */
         struct tk_files files;
         struct tk_index index;
         struct tk_api_bits *api_bits;
         size_t api_count, api_room;
-        uint8_t *scratch; /* TK_POLICY_BYTES_MAX: a record under construction */
+        uint64_t reservations_cursor, named_cursor; /* of the sweeps */
+        uint8_t *scratch;                           /* TK_POLICY_BYTES_MAX: a record under construction */
 };
 
 static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publisher, enum tk_file file)
@@ -48,6 +51,11 @@ uint32_t tk_intern_find_consumer(const struct tk_publisher *publisher, uint32_t 
 enum tk_err tk_intern_environment(struct tk_publisher *publisher,
                                   const struct tk_publish_environment *environment);
 enum tk_err tk_intern_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer);
+/* The route's record, made when there is none; its binding is 0 until the caller stores one. */
+enum tk_err tk_intern_route(struct tk_publisher *publisher, const struct tk_publish_route *route,
+                            struct tk_format_route **ret_route);
+/* Let it be found, once it is bound. */
+void tk_intern_link_route(struct tk_publisher *publisher, struct tk_format_route *route);
 enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, struct tk_str text,
                               uint32_t *ret_bit);
 
@@ -60,6 +68,8 @@ enum tk_err tk_compile_key(struct tk_publisher *publisher, const struct tk_publi
                            uint32_t *ret_policy);
 enum tk_err tk_compile_subscription(struct tk_publisher *publisher,
                                     const struct tk_publish_subscription *subscription, uint32_t *ret_policy);
+enum tk_err tk_compile_route(struct tk_publisher *publisher, const struct tk_publish_route *route,
+                             uint32_t *ret_policy);
 
 /* ---- extents.c: meters ---- */
 
@@ -68,7 +78,7 @@ struct tk_extent_move {
         struct tk_policy_view from, to;
         struct tk_format_meter *from_meter, *to_meter; /* the same: nothing moves */
         int64_t from_anchor_s, to_anchor_s;
-        uint64_t now_ns;
+        struct tk_moment now;
         /* of from, when it was copied */
         uint64_t seen_admitted;
         uint32_t seen_refused;
@@ -78,13 +88,13 @@ struct tk_extent_move {
 /* Which line gets a meter. */
 struct tk_extent_of {
         enum tk_record_kind kind;
-        uint64_t home;    /* a key's number; 0: it has no line in `homes`, or no fresh one */
-        uint64_t binding; /* that it has; 0: none */
+        struct tk_home home; /* none where it has no line of its own, or no fresh one */
+        uint64_t binding;    /* that it has; 0: none */
 };
 
 /*
  * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one with the usage copied.
- * A key that was never bound gets its home, where one line is enough.
+ * An owner that was never bound gets its home, where one line is enough.
  *   ret_binding  what to store in the line; tk_extent_finish() after that
  */
 enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t policy,

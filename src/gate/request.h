@@ -8,7 +8,7 @@
 
 #include "gate/files.h"
 #include "gate/gate.h"
-#include "gate/policy.h"
+#include "gate/meter.h"
 
 struct tk_gate {
         struct tk_files files;
@@ -23,25 +23,29 @@ static inline struct tk_area *tk_gate_area(const struct tk_gate *gate, enum tk_f
 
 /* One limit of the request: where it is defined, and the slot that it charges. */
 struct tk_request_limit {
+        struct tk_str name;
         const struct tk_format_limit *limit;
         struct tk_slot *slot;
-        int64_t anchor_s;
+        enum tk_file file; /* that the slot is in */
         enum tk_limit_owner owner;
+        int64_t anchor_s;
+        struct tk_credits credits;
+        bool shadow;
         bool charged;
         struct tk_offer offer; /* of the last look */
 };
 
-/* A key or a subscription: its policy, its meter. */
+/* A key, a subscription or a route: its policy, its meter. */
 struct tk_request_party {
         struct tk_policy_view view;
-        struct tk_format_meter *meter;
+        struct tk_meter_ref at;
 };
 
 struct tk_request {
         struct tk_gate *gate;
         const struct tk_ask *ask;
         struct tk_answer *answer;
-        uint64_t now_ns;
+        struct tk_moment now;
         int64_t now_s;
 
         /* shape */
@@ -53,17 +57,25 @@ struct tk_request {
 
         /* found: one reading of the key's line */
         uint64_t control, validity, binding, owner;
-        struct tk_request_party key, subscription;
+        struct tk_request_party key, subscription, route;
         const struct tk_format_environment *environment;
         uint64_t subscription_control; /* 0: bound to none */
         int64_t anchor_s;
+        struct tk_credits credits;
 
         /* limits; a rehearsal charges copies */
         bool rehearsal;
-        bool limits_looked_at, rate_refused, window_refused;
-        uint32_t limit_count;
+        bool limits_looked_at;
+        unsigned refused_kinds; /* a bit for each enum tk_limit_kind that refuses */
+        uint32_t limit_count, named_count;
         struct tk_request_limit limits[TK_GATE_LIMITS_MAX];
         struct tk_slot rehearsal_slots[TK_GATE_LIMITS_MAX];
+        struct tk_format_limit named_limits[TK_GATE_LIMITS_MAX];
+        struct tk_format_named *named_entries[TK_GATE_LIMITS_MAX];
+
+        /* a line of `reservations` that is being made; NULL: none */
+        struct tk_format_reservation *reservation;
+        uint64_t reservation_number, reservation_control;
 
         /* Why the gate cannot decide; turns whatever failed into `unavailable`. */
         const char *damage;
@@ -86,7 +98,8 @@ struct tk_request {
         X(insufficient_scope, tk_check_scope, describe_scope)                                                \
         X(unavailable, tk_check_available, describe_available)                                               \
         X(rate_limited, tk_check_rates, describe_rates)                                                      \
-        X(quota_exceeded, tk_check_windows, describe_windows)
+        X(quota_exceeded, tk_check_windows, describe_windows)                                                \
+        X(credits_exhausted, tk_check_credits, describe_credits)
 
 #define X(code, check, describe) bool check(struct tk_request *request);
 TK_CHECKS(X)
@@ -116,13 +129,23 @@ void tk_request_tell_limits(struct tk_request *request);
 
 /* limits.c: the limits of one party as they stand, for usage; appends to at most TK_GATE_LIMITS_MAX. */
 bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner owner, int64_t anchor_s,
-                      uint64_t now_ns, struct tk_answer_limit *ret_limits, uint32_t *ret_count);
+                      const struct tk_credits *credits, const struct tk_moment *now,
+                      struct tk_answer_limit *ret_limits, uint32_t *ret_count);
+
+/* named.c: count the request with each named limit. */
+void tk_named_count(struct tk_request *request, bool admitted);
+
+/* limits.c: give back what may be given back of what was charged. */
+void tk_request_refund(struct tk_request *request);
+
+/* What is granted to the subscription, and gone, at this second. */
+struct tk_credits tk_subscription_credits(const struct tk_format_subscription *line, int64_t now_s);
 
 /* NULL when the files are current and the lease runs; else why not. */
-const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t now_ns);
+const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t boot_ns);
 
-/* A party from a binding word, a key's with its number as `home`, a subscription's with 0; false when a reference is out of bounds. */
-bool tk_request_party(const struct tk_gate *gate, uint64_t home, uint64_t binding, enum tk_record_kind kind,
-                      struct tk_request_party *ret_party);
+/* A party from a binding word; false when a reference is out of bounds. */
+bool tk_request_party(const struct tk_gate *gate, struct tk_home home, uint64_t binding,
+                      enum tk_record_kind kind, struct tk_request_party *ret_party);
 
 #endif

@@ -6,26 +6,6 @@
 
 #include <string.h>
 
-static enum tk_err read_party(const struct tk_gate *gate, uint64_t home, uint64_t binding,
-                              enum tk_record_kind kind, enum tk_limit_owner owner, int64_t anchor_s,
-                              struct tk_usage *ret_usage)
-{
-        struct tk_request_party party;
-        if (!tk_request_party(gate, home, binding, kind, &party))
-                return TK_CORRUPT;
-
-        struct tk_usage usage;
-        memset(&usage, 0, sizeof usage);
-        usage.admitted = atomic_load_explicit(&party.meter->admitted, memory_order_relaxed);
-        usage.refused = atomic_load_explicit(&party.meter->refused, memory_order_relaxed);
-        usage.last_used_s = atomic_load_explicit(&party.meter->last_used_s, memory_order_relaxed);
-        if (!tk_limits_report(&party, owner, anchor_s, tk_gate_now_ns(gate), usage.limits,
-                              &usage.limit_count))
-                return TK_CORRUPT;
-        *ret_usage = usage;
-        return TK_OK;
-}
-
 static const struct tk_format_subscription *subscription_line(const struct tk_gate *gate, uint64_t id)
 {
         const struct tk_area *area = tk_gate_area(gate, TK_FILE_SUBSCRIPTIONS);
@@ -47,6 +27,30 @@ static int64_t anchor_of(const struct tk_format_subscription *line)
         return anchor_s >= 0 && anchor_s <= TK_TIME_MAX_S ? anchor_s : 0;
 }
 
+static enum tk_err read_party(const struct tk_gate *gate, struct tk_home home, uint64_t binding,
+                              enum tk_record_kind kind, enum tk_limit_owner owner,
+                              const struct tk_format_subscription *line, struct tk_usage *ret_usage)
+{
+        struct tk_request_party party;
+        if (!tk_request_party(gate, home, binding, kind, &party))
+                return TK_CORRUPT;
+
+        struct tk_usage usage;
+        memset(&usage, 0, sizeof usage);
+        usage.admitted = atomic_load_explicit(&party.at.meter->admitted, memory_order_relaxed);
+        usage.refused = atomic_load_explicit(&party.at.meter->refused, memory_order_relaxed);
+        usage.last_used_s = atomic_load_explicit(&party.at.meter->last_used_s, memory_order_relaxed);
+        struct tk_moment now = tk_files_now(&gate->files);
+        struct tk_credits credits = {0};
+        if (line)
+                credits = tk_subscription_credits(line, (int64_t)(now.gate_ns / TK_NS_PER_S));
+        if (!tk_limits_report(&party, owner, anchor_of(line), &credits, &now, usage.limits,
+                              &usage.limit_count))
+                return TK_CORRUPT;
+        *ret_usage = usage;
+        return TK_OK;
+}
+
 enum tk_err tk_gate_key_usage(const struct tk_gate *gate, uint64_t key_id, struct tk_usage *ret_usage)
 {
         struct tk_area *area = tk_gate_area(gate, TK_FILE_KEYS);
@@ -57,8 +61,8 @@ enum tk_err tk_gate_key_usage(const struct tk_gate *gate, uint64_t key_id, struc
         uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);
         uint64_t owner = atomic_load_explicit(&line->owner, memory_order_acquire);
         const struct tk_format_subscription *subscription = subscription_line(gate, tk_pair_low(owner));
-        enum tk_err err = read_party(gate, key_id, binding, TK_RECORD_KEY_POLICY, TK_OWNER_KEY,
-                                     anchor_of(subscription), ret_usage);
+        enum tk_err err = read_party(gate, (struct tk_home){TK_FILE_KEY_HOMES, key_id}, binding,
+                                     TK_RECORD_KEY_POLICY, TK_OWNER_KEY, subscription, ret_usage);
         if (!err && subscription && !ended(subscription))
                 ret_usage->subscription_id = tk_pair_low(owner);
         return err;
@@ -72,6 +76,6 @@ enum tk_err tk_gate_subscription_usage(const struct tk_gate *gate, uint64_t subs
                 return TK_NOT_FOUND;
 
         uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);
-        return read_party(gate, 0, binding, TK_RECORD_SUBSCRIPTION_POLICY, TK_OWNER_SUBSCRIPTION,
-                          anchor_of(line), ret_usage);
+        return read_party(gate, (struct tk_home){TK_FILE_SUBSCRIPTION_HOMES, subscription_id}, binding,
+                          TK_RECORD_LIMITS, TK_OWNER_SUBSCRIPTION, line, ret_usage);
 }

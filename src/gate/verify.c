@@ -40,7 +40,7 @@ static const char *check_record(const struct tk_publisher *publisher, uint32_t r
         const struct tk_format_record *record = tk_area_at(area, ref, 1);
         struct tk_str text;
 
-        if (record->kind == TK_RECORD_KEY_POLICY || record->kind == TK_RECORD_SUBSCRIPTION_POLICY)
+        if (record->kind == TK_RECORD_KEY_POLICY || record->kind == TK_RECORD_LIMITS)
                 return check_policy(area, ref, (enum tk_record_kind)record->kind);
         if (record->kind == TK_RECORD_ENVIRONMENT) {
                 const struct tk_format_environment *environment = tk_policy_environment(area, ref);
@@ -86,20 +86,16 @@ static bool is_record(const struct tk_publisher *publisher, uint32_t ref)
         return false;
 }
 
-/* `home`: a key's number; 0 of a subscription, which has none. */
-static bool binding_sound(const struct tk_publisher *publisher, uint64_t home, uint64_t binding,
+static bool binding_sound(const struct tk_publisher *publisher, struct tk_home home, uint64_t binding,
                           enum tk_record_kind kind)
 {
         struct tk_policy_view view;
-        uint32_t policy = tk_pair_low(binding), meter = tk_pair_high(binding);
-        if (!is_record(publisher, policy) ||
-            !tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), policy, kind, &view))
-                return false;
-        uint32_t lines = view.policy->extent_lines;
-        if (meter == TK_METER_HOME)
-                return home && lines == 1 &&
-                       tk_area_holds(tk_publisher_area(publisher, TK_FILE_HOMES), home, 1);
-        return tk_area_holds(tk_publisher_area(publisher, TK_FILE_METERS), meter, lines);
+        struct tk_meter_ref at;
+        uint32_t policy = tk_pair_low(binding);
+        return is_record(publisher, policy) &&
+               tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), policy, kind, &view) &&
+               tk_meter_find(&((struct tk_publisher *)publisher)->files, home, tk_pair_high(binding),
+                             view.policy->extent_lines, &at);
 }
 
 static bool environment_sound(const struct tk_publisher *publisher, uint64_t control)
@@ -128,7 +124,8 @@ static const char *check_key(const struct tk_publisher *publisher, uint64_t numb
                 return "keys: a control word is not one";
         if (!environment_sound(publisher, control))
                 return "keys: an environment is out of bounds";
-        if (!binding_sound(publisher, number, atomic_load(&line->binding), TK_RECORD_KEY_POLICY))
+        if (!binding_sound(publisher, (struct tk_home){TK_FILE_KEY_HOMES, number},
+                           atomic_load(&line->binding), TK_RECORD_KEY_POLICY))
                 return "keys: a policy or meter is out of bounds";
         if (!consumer_sound(publisher, tk_pair_high(owner)) ||
             tk_pair_low(owner) >= tk_area_used(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS)))
@@ -136,7 +133,7 @@ static const char *check_key(const struct tk_publisher *publisher, uint64_t numb
         return NULL;
 }
 
-static const char *check_subscription(const struct tk_publisher *publisher,
+static const char *check_subscription(const struct tk_publisher *publisher, uint64_t id,
                                       const struct tk_format_subscription *line)
 {
         uint64_t control = atomic_load(&line->control);
@@ -151,7 +148,8 @@ static const char *check_subscription(const struct tk_publisher *publisher,
         if (!environment_sound(publisher, control) ||
             !consumer_sound(publisher, atomic_load(&line->consumer)))
                 return "subscriptions: an environment or consumer is out of bounds";
-        if (!binding_sound(publisher, 0, atomic_load(&line->binding), TK_RECORD_SUBSCRIPTION_POLICY))
+        if (!binding_sound(publisher, (struct tk_home){TK_FILE_SUBSCRIPTION_HOMES, id},
+                           atomic_load(&line->binding), TK_RECORD_LIMITS))
                 return "subscriptions: a policy or meter is out of bounds";
         return anchor_s < 0 || anchor_s > TK_TIME_MAX_S ? "subscriptions: an anchor is no time" : NULL;
 }
@@ -164,7 +162,7 @@ bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_w
 
         const char *why = check_arena(publisher);
         for (uint64_t i = 0; i < subscription_count && !why; i++)
-                why = check_subscription(publisher, tk_area_at(subscriptions, i, 1));
+                why = check_subscription(publisher, i, tk_area_at(subscriptions, i, 1));
         for (uint64_t i = 0; i < key_count && !why; i++)
                 why = check_key(publisher, i, tk_area_at(keys, i, 1));
         if (!why)

@@ -432,7 +432,7 @@ enum tk_err tk_feeder_open(const char *gate_dir, struct tk_registry *registry, u
         tk_registry_installation(registry, installation);
         uint64_t applied_seq = 0;
         enum tk_err err =
-                tk_publisher_open(gate_dir, installation, wall_ns, &feeder->files, &applied_seq, fault);
+                tk_publisher_open(gate_dir, installation, wall_ns, NULL, &feeder->files, &applied_seq, fault);
         if (err != TK_OK)
                 goto out;
         err = bring_up(feeder, applied_seq, fault);

@@ -225,9 +225,11 @@ static void kinds_and_names_are_checked(void **state)
 
         (void)state;
         def.kind = (enum tk_limit_kind)0;
-        assert_refused(def, "rate or a window");
-        def.kind = (enum tk_limit_kind)3;
-        assert_refused(def, "rate or a window");
+        assert_refused(def, "rate, a window");
+        def.kind = (enum tk_limit_kind)4;
+        assert_refused(def, "rate, a window");
+        def.kind = TK_LIMIT_CREDITS;
+        assert_refused(def, "no limit of their own");
         for (size_t i = 0; i < COUNT(bad); i++) {
                 def = rate_def();
                 memset(def.name, 0, sizeof def.name);

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 const uint8_t test_installation[16] = "test gate";
+const struct tk_gate_sizes test_sizes = {
+        .named_buckets = 4, .reservations = 64, .rings = 4, .ring_events = 64};
 
 void test_gate_init(struct test_gate *test)
 {
@@ -55,8 +57,8 @@ void test_gate_path(const struct test_gate *test, const char *file, char ret_pat
 void test_gate_publish(struct test_gate *test)
 {
         struct tk_fault fault = {0};
-        enum tk_err err = tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &test->publisher,
-                                            &test->applied_seq, &fault);
+        enum tk_err err = tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &test_sizes,
+                                            &test->publisher, &test->applied_seq, &fault);
         if (err)
                 print_error("%s: %s\n", tk_err_name(err), fault.detail);
         assert_int_equal(err, TK_OK);

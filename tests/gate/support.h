@@ -6,6 +6,7 @@
 #define TK_TESTS_GATE_SUPPORT_H
 
 #include "core/key.h"
+#include "gate/files.h"
 #include "gate/gate.h"
 #include "gate/publish.h"
 
@@ -28,6 +29,7 @@
 #define TEST_STARTED_S  (TEST_NOW_S - INT64_C(40) * 86400) /* of subscriptions */
 
 extern const uint8_t test_installation[16];
+extern const struct tk_gate_sizes test_sizes; /* small ones */
 
 struct test_gate {
         char dir[64];

@@ -96,8 +96,8 @@ static void publish_something(struct world *world)
 static void run_daemon(struct world *world)
 {
         struct tk_fault fault;
-        if (tk_publisher_open(world->test.dir, test_installation, TEST_NOW_NS, &world->test.publisher,
-                              &world->test.applied_seq, &fault))
+        if (tk_publisher_open(world->test.dir, test_installation, TEST_NOW_NS, &test_sizes,
+                              &world->test.publisher, &world->test.applied_seq, &fault))
                 _exit(1);
         for (uint64_t seq = world->test.applied_seq;;) {
                 publish_something(world);
@@ -185,7 +185,7 @@ static void test_a_daemon_killed_a_hundred_times(void **state)
 
                 assert_code(test_decide(test, &ask), TK_CODE_valid); /* without a daemon */
                 used++;
-                assert_int_equal(tk_publisher_open(test->dir, test_installation, TEST_NOW_NS,
+                assert_int_equal(tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &test_sizes,
                                                    &test->publisher, &test->applied_seq, &fault),
                                  TK_OK);
                 tk_publisher_stats(test->publisher, &stats);

@@ -220,7 +220,7 @@ static void test_a_race_that_is_lost_is_refunded(void **state)
         look_only(test, &ask, &request, &answer);
         assert_int_equal(admit_up_to(test, &ask, 1), 1);
         assert_false(tk_request_charge(&request));
-        assert_true(request.rate_refused);
+        assert_true(request.refused_kinds & 1u << TK_LIMIT_RATE);
         assert_int_equal(answer.retry_after_ns, 200 * TK_NS_PER_S);
         assert_int_equal(answer.refused_by, 4);
         static const uint64_t remaining[] = {95, 94, 95, 0, 95};
@@ -237,8 +237,8 @@ static void test_a_race_that_is_lost_is_refunded(void **state)
         look_only(test, &ask, &request, &answer);
         assert_int_equal(admit_up_to(test, &ask, 1), 1);
         assert_false(tk_request_charge(&request));
-        assert_false(request.rate_refused);
-        assert_true(request.window_refused);
+        assert_false(request.refused_kinds & 1u << TK_LIMIT_RATE);
+        assert_true(request.refused_kinds & 1u << TK_LIMIT_WINDOW);
         static const uint64_t after[] = {94, 93, 0, 94, 94};
         ask.cost = 0;
         answer = test_answer(test, &ask);
@@ -359,10 +359,11 @@ static void test_counters_move_with_the_limits(void **state)
         struct tk_format_key *line = tk_area_at(tk_publisher_area(test->publisher, TK_FILE_KEYS), 17, 1);
         uint32_t policy;
         uint64_t binding;
-        struct tk_extent_move move = {.now_ns = TEST_NOW_NS};
+        struct tk_extent_move move = {.now = tk_files_moment(&test->publisher->files, TEST_NOW_NS)};
         limit = test_window("other", 3, TK_PERIOD_DAY, 0);
         assert_int_equal(tk_compile_key(test->publisher, &key.published, &policy), TK_OK);
-        const struct tk_extent_of of = {.kind = TK_RECORD_KEY_POLICY, .home = 17, .binding = line->binding};
+        const struct tk_extent_of of = {
+                .kind = TK_RECORD_KEY_POLICY, .home = {TK_FILE_KEY_HOMES, 17}, .binding = line->binding};
         assert_int_equal(tk_extent_prepare(test->publisher, &of, policy, &move, &binding), TK_OK);
         assert_int_equal(admit_up_to(test, &ask, 9), 2); /* seven were refused */
         atomic_store(&line->binding, binding);

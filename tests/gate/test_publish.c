@@ -45,8 +45,8 @@ static void reopen(struct test_gate *test)
 static enum tk_err open_as(struct test_gate *test, const uint8_t installation[16])
 {
         struct tk_fault fault;
-        return tk_publisher_open(test->dir, installation, TEST_NOW_NS, &test->publisher, &test->applied_seq,
-                                 &fault);
+        return tk_publisher_open(test->dir, installation, TEST_NOW_NS, &test_sizes, &test->publisher,
+                                 &test->applied_seq, &fault);
 }
 
 static void assert_check_passes(const struct test_gate *test)
@@ -76,12 +76,14 @@ static void test_the_directory_is_ours_alone(void **state)
 
         test_gate_path(test, "sub", path); /* made when missing, but only by a publisher */
         assert_int_equal(tk_gate_open(path, &test->peppers, &test->mask, &gate, &fault), TK_NOT_FOUND);
-        assert_int_equal(tk_publisher_open(path, test_installation, TEST_NOW_NS, &publisher, &seq, &fault),
+        assert_int_equal(tk_publisher_open(path, test_installation, TEST_NOW_NS, &test_sizes, &publisher,
+                                           &seq, &fault),
                          TK_OK);
         assert_int_equal(seq, 0);
         tk_publisher_close(publisher);
         assert_int_equal(chmod(path, 0770), 0);
-        assert_int_equal(tk_publisher_open(path, test_installation, TEST_NOW_NS, &publisher, &seq, &fault),
+        assert_int_equal(tk_publisher_open(path, test_installation, TEST_NOW_NS, &test_sizes, &publisher,
+                                           &seq, &fault),
                          TK_DENIED);
         assert_int_equal(tk_gate_open(path, &test->peppers, &test->mask, &gate, &fault), TK_DENIED);
         assert_int_equal(chmod(path, 0700), 0);
@@ -94,11 +96,12 @@ static void test_the_directory_is_ours_alone(void **state)
         char link[128];
         test_gate_path(test, "link", link);
         assert_int_equal(symlink(path, link), 0);
-        assert_int_equal(tk_publisher_open(link, test_installation, TEST_NOW_NS, &publisher, &seq, &fault),
+        assert_int_equal(tk_publisher_open(link, test_installation, TEST_NOW_NS, &test_sizes, &publisher,
+                                           &seq, &fault),
                          TK_IO);
-        assert_int_equal(
-                tk_publisher_open("/proc/none", test_installation, TEST_NOW_NS, &publisher, &seq, &fault),
-                TK_IO);
+        assert_int_equal(tk_publisher_open("/proc/none", test_installation, TEST_NOW_NS, &test_sizes,
+                                           &publisher, &seq, &fault),
+                         TK_IO);
         test_dir_remove(path);
 }
 
@@ -108,7 +111,8 @@ static void test_one_daemon_a_directory(void **state)
         struct tk_publisher *second;
         struct tk_fault fault;
         uint64_t seq;
-        assert_int_equal(tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &second, &seq, &fault),
+        assert_int_equal(tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &test_sizes, &second,
+                                           &seq, &fault),
                          TK_BUSY);
         assert_non_null(strstr(fault.detail, "another daemon has it"));
 }
@@ -346,7 +350,7 @@ static void test_growth(void **state)
         }
         struct tk_publisher_stats stats = stats_of(test);
         assert_int_equal(stats.key_lines, COUNT + 1);
-        assert_int_equal(stats.meter_lines, COUNT + 2); /* with the first line of meters and of homes */
+        assert_int_equal(stats.meter_lines, COUNT + 3); /* with the first line of each file */
         assert_in_range(stats.key_capacity, COUNT + 1, COUNT + 1 + 4096);
         assert_check_passes(test);
         reopen(test);
