@@ -1,7 +1,7 @@
 /*
  * Measures decisions in one process: run by bench/gate/run.py as
  *
- *     decide KEYS key|subscription FOLDER ROUNDS MILLISECONDS CONTENDER...
+ *     decide KEYS key|subscription FOLDER ROUNDS MILLISECONDS PATTERN,... CONTENDER...
  *
  * All contenders are built from the same freshly minted keys and stay open; then they take turns, round after round, on each
  * pattern of access with one and with two threads. Writes one JSON object a line to standard output.
@@ -113,6 +113,13 @@ static uint64_t uniform(uint64_t count)
         return 1 + random_next() % count;
 }
 
+/* All of one subscription. */
+static uint64_t one(uint64_t count)
+{
+        (void)count;
+        return 1 + random_next() % KEYS_PER_SUBSCRIPTION;
+}
+
 static uint64_t hot(uint64_t count)
 {
         return 1 + random_next() % (count < HOT_KEYS ? count : HOT_KEYS) * (count / HOT_KEYS);
@@ -140,13 +147,25 @@ static uint64_t zipf(uint64_t count)
 static struct pattern {
         const char *name;
         uint64_t (*draw)(uint64_t count);
-        char *requests;
-} patterns[] = {{"uniform", uniform, NULL}, {"zipf", zipf, NULL}, {"hot", hot, NULL}};
+        char *requests; /* NULL: not asked for */
+} patterns[] = {{"uniform", uniform, NULL}, {"zipf", zipf, NULL}, {"hot", hot, NULL}, {"one", one, NULL}};
 #define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))
 
-static void draw_requests(uint64_t count)
+/* Whether a word is in a list with commas. */
+static bool listed(const char *list, const char *word)
+{
+        size_t len = strlen(word);
+        for (const char *at = list; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
+                if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+                        return true;
+        return false;
+}
+
+static void draw_requests(uint64_t count, const char *wanted)
 {
         for (size_t i = 0; i < PATTERNS; i++) {
+                if (!listed(wanted, patterns[i].name))
+                        continue;
                 patterns[i].requests = memory(REQUESTS * KEY_BYTES);
                 for (uint64_t at = 0; at < REQUESTS; at++)
                         memcpy(patterns[i].requests + at * KEY_BYTES, key_at(patterns[i].draw(count)),
@@ -238,7 +257,7 @@ static bool measure_all(const struct contender *const *contenders, size_t count,
         for (unsigned round = 0; round < rounds; round++)
                 for (size_t pattern = 0; pattern < PATTERNS; pattern++)
                         for (unsigned threads = 1; threads <= THREADS_MAX; threads++)
-                                for (size_t i = 0; i < count; i++)
+                                for (size_t i = 0; i < count && patterns[pattern].requests; i++)
                                         if (!measure(contenders[i], &patterns[pattern], threads, ms, round))
                                                 return false;
         return true;
@@ -259,16 +278,17 @@ int main(int argc, char **argv)
         struct bench_setup setup = {0};
         size_t count = 0;
 
-        if (argc < 7 || (size_t)argc - 6 > KNOWN)
-                return bench_failed("decide KEYS key|subscription FOLDER ROUNDS MILLISECONDS CONTENDER..."),
+        if (argc < 8 || (size_t)argc - 7 > KNOWN)
+                return bench_failed("decide KEYS key|subscription FOLDER ROUNDS MILLISECONDS PATTERN,... "
+                                    "CONTENDER..."),
                        2;
         setup.keys = strtoull(argv[1], NULL, 10);
         setup.on_subscription = strcmp(argv[2], "subscription") == 0;
         if (setup.keys < HOT_KEYS || !init(&setup))
                 return 1;
-        draw_requests(setup.keys);
-        for (; count < (size_t)argc - 6; count++) {
-                contenders[count] = find(argv[6 + count]);
+        draw_requests(setup.keys, argv[6]);
+        for (; count < (size_t)argc - 7; count++) {
+                contenders[count] = find(argv[7 + count]);
                 snprintf(folders[count], sizeof(folders[count]), "%s/%zu", argv[3], count);
                 setups[count] = setup;
                 setups[count].folder = folders[count];

@@ -2,6 +2,7 @@
  * Contender: the gate itself, published to and asked through the headers that the daemon uses.
  */
 #include "contender.h"
+#include "gate/files.h"
 #include "gate/gate.h"
 #include "gate/publish.h"
 
@@ -38,6 +39,9 @@ static bool open_publisher(struct bench_setup *opened)
 {
         static const uint8_t installation[16] = "bench gate";
         struct timespec now;
+        /* Few addresses, so that callgrind can map them. */
+        struct tk_gate_sizes sizes = tk_gate_sizes_default;
+        sizes.reserve_shift = 4;
         struct tk_fault fault = {0};
         uint64_t applied;
         size_t error_at;
@@ -46,7 +50,7 @@ static bool open_publisher(struct bench_setup *opened)
         make_limits();
         clock_gettime(CLOCK_REALTIME, &now);
         tk_scope_expr_parse(TK_STR(BENCH_SCOPE), &required, &error_at);
-        if (!good(tk_publisher_open(setup->folder, installation, (uint64_t)now.tv_sec * TK_NS_PER_S, NULL,
+        if (!good(tk_publisher_open(setup->folder, installation, (uint64_t)now.tv_sec * TK_NS_PER_S, &sizes,
                                     &publisher, &applied, &fault),
                   &fault))
                 return false;

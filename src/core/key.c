@@ -10,6 +10,8 @@
 
 #include <sodium.h>
 
+#include <endian.h>
+
 #include <string.h>
 
 #define LOCATOR_BITS 47
@@ -89,12 +91,11 @@ bool tk_key_parse(struct tk_str presented, struct tk_key_parts *ret_parts)
 uint64_t tk_key_mask_hash(const struct tk_key_mask *mask, const void *bytes, size_t len)
 {
         uint8_t hash[crypto_shorthash_BYTES];
-        uint64_t word = 0;
+        uint64_t word;
 
         crypto_shorthash(hash, bytes, len, mask->bytes);
-        for (size_t i = 0; i < sizeof hash; i++)
-                word |= (uint64_t)hash[i] << (8 * i);
-        return word;
+        memcpy(&word, hash, sizeof word);
+        return le64toh(word);
 }
 
 static uint64_t locator_pad(const char *secret, const struct tk_key_mask *mask)

@@ -18,6 +18,8 @@
 #define GIB       (UINT64_C(1) << 30)
 #define NS_PER_MS UINT64_C(1000000)
 
+#define RESERVE_SHIFT_MAX 10
+
 struct file_spec {
         const char *name, *new_name;
         char magic[8];
@@ -112,7 +114,7 @@ static const char *check_identity(const struct tk_format_header *header, const s
         if (header->crc != tk_crc32(header, TK_FORMAT_CRC_BYTES))
                 return "its header is damaged (CRC)";
         if (header->header_bytes != TK_FORMAT_HEADER_BYTES || header->line_bytes != spec->line_bytes ||
-            header->first_line != spec->first_line || header->reserve_bytes != spec->reserve_bytes)
+            header->first_line != spec->first_line)
                 return "its sizes are not those of this program";
         if (header->incarnation == 0)
                 return "it has no incarnation";
@@ -223,15 +225,24 @@ static void set_words(struct tk_files *files, enum tk_file file)
         }
 }
 
+/* 0 where it is not one. */
+static uint64_t sound_reserve(uint64_t reserve_bytes, const struct file_spec *spec)
+{
+        for (unsigned shift = 0; shift <= RESERVE_SHIFT_MAX; shift++)
+                if (reserve_bytes == spec->reserve_bytes >> shift)
+                        return reserve_bytes;
+        return 0;
+}
+
 /* Takes the descriptor, also on failure. */
-static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, enum tk_file_access access,
-                            struct tk_fault *fault)
+static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, uint64_t reserve_bytes,
+                            enum tk_file_access access, struct tk_fault *fault)
 {
         const struct file_spec *spec = &specs[file];
         struct tk_area *area = &files->areas[file];
         bool writable = access == TK_ACCESS_DAEMON || file >= TK_FILE_METERS;
 
-        void *base = mmap(NULL, spec->reserve_bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+        void *base = mmap(NULL, reserve_bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ,
                           MAP_SHARED | MAP_NORESERVE, fd, 0);
         if (base == MAP_FAILED) {
                 enum tk_err err = system_fault(fault, spec->name);
@@ -242,8 +253,8 @@ static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, e
         area->header = base;
         area->lines = (uint8_t *)base + spec->first_line;
         area->line_bytes = spec->line_bytes;
-        area->reserve_bytes = spec->reserve_bytes;
-        area->reserve_lines = (spec->reserve_bytes - spec->first_line) / spec->line_bytes;
+        area->reserve_bytes = reserve_bytes;
+        area->reserve_lines = (reserve_bytes - spec->first_line) / spec->line_bytes;
         area->growth_lines = spec->growth_lines;
         area->fd = access == TK_ACCESS_DAEMON ? fd : -1;
         set_words(files, file);
@@ -267,7 +278,14 @@ static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file fi
                 close(fd);
                 return file_fault(fault, TK_CORRUPT, spec->name, "it is not a regular file, or too short");
         }
-        enum tk_err err = map_file(files, file, fd, access, fault);
+        uint64_t reserve_bytes = 0;
+        (void)!pread(fd, &reserve_bytes, sizeof reserve_bytes, AT(reserve_bytes));
+        reserve_bytes = sound_reserve(reserve_bytes, spec);
+        if (reserve_bytes == 0) {
+                close(fd);
+                return file_fault(fault, TK_CORRUPT, spec->name, "its sizes are not those of this program");
+        }
+        enum tk_err err = map_file(files, file, fd, reserve_bytes, access, fault);
         if (err)
                 return err;
 
@@ -277,6 +295,20 @@ static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file fi
         if (!why)
                 why = check_bounds(files, file, (uint64_t)status.st_size);
         return why ? file_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
+}
+
+/*
+ * Have the pages of what is in use entered at once: one by one, at the first touch of each, they cost a decision a microsecond, which
+ * with ten million keys goes on for a million decisions. A system that cannot do it does it later.
+ */
+static void populate(const struct tk_files *files)
+{
+        for (int i = 0; i < TK_FILE_COUNT; i++) {
+                const struct tk_area *area = &files->areas[i];
+                uint64_t bytes = specs[i].first_line + tk_area_used(area) * area->line_bytes;
+                (void)madvise(area->header, bytes,
+                              i < TK_FILE_METERS ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+        }
 }
 
 enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
@@ -296,6 +328,8 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
                 tk_files_close(&files);
                 return err;
         }
+        if (access == TK_ACCESS_DECIDER)
+                populate(&files);
         *ret_files = files;
         return TK_OK;
 }
@@ -303,7 +337,7 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
 /* ---- create and retire ---- */
 
 static void fill_header(const struct file_spec *spec, const uint8_t installation[16], uint64_t incarnation,
-                        struct tk_format_header *ret_header)
+                        uint32_t reserve_shift, struct tk_format_header *ret_header)
 {
         memset(ret_header, 0, sizeof *ret_header);
         memcpy(ret_header->magic, spec->magic, sizeof ret_header->magic);
@@ -313,7 +347,7 @@ static void fill_header(const struct file_spec *spec, const uint8_t installation
         ret_header->line_bytes = spec->line_bytes;
         memcpy(ret_header->installation, installation, sizeof ret_header->installation);
         ret_header->incarnation = incarnation;
-        ret_header->reserve_bytes = spec->reserve_bytes;
+        ret_header->reserve_bytes = spec->reserve_bytes >> reserve_shift;
         ret_header->first_line = spec->first_line;
         ret_header->crc = tk_crc32(ret_header, TK_FORMAT_CRC_BYTES);
 }
@@ -332,8 +366,9 @@ static uint64_t first_lines(enum tk_file file, const struct tk_gate_sizes *sizes
 
 static bool sizes_sound(const struct tk_gate_sizes *sizes)
 {
-        return sizes->named_buckets > 0 && sizes->reservations > 0 && sizes->rings > 0 &&
-               sizes->ring_events > 0 && (sizes->ring_events & (sizes->ring_events - 1)) == 0;
+        return sizes->reserve_shift <= RESERVE_SHIFT_MAX && sizes->named_buckets > 0 &&
+               sizes->reservations > 0 && sizes->rings > 0 && sizes->ring_events > 0 &&
+               (sizes->ring_events & (sizes->ring_events - 1)) == 0;
 }
 
 static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file file,
@@ -352,7 +387,7 @@ static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file 
                 close(fd);
                 return err;
         }
-        enum tk_err err = map_file(files, file, fd, TK_ACCESS_DAEMON, fault);
+        enum tk_err err = map_file(files, file, fd, header->reserve_bytes, TK_ACCESS_DAEMON, fault);
         if (err || lines == 0)
                 return err;
 
@@ -375,7 +410,7 @@ enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t
         enum tk_err err = TK_OK;
         for (int i = 0; i < TK_FILE_COUNT && !err; i++) {
                 struct tk_format_header header;
-                fill_header(&specs[i], installation, incarnation, &header);
+                fill_header(&specs[i], installation, incarnation, sizes->reserve_shift, &header);
                 err = create_file(dir_fd, &files, (enum tk_file)i, &header,
                                   first_lines((enum tk_file)i, sizes), fault);
         }

@@ -28,7 +28,8 @@ struct tk_gate_sizes {
         uint32_t named_buckets; /* of 14 names and 1 KiB each */
         uint32_t reservations;  /* of 320 bytes */
         uint32_t rings;         /* threads that decide at a time */
-        uint32_t ring_events; /* that a thread may be ahead of the daemon: a power of two, of 64 bytes each */
+        uint32_t ring_events; /* a thread may be so far ahead of the daemon: a power of two, 64 bytes each */
+        uint32_t reserve_shift; /* where addresses are scarce, 0 to 10: files grow to their reserve >> this */
 };
 /* 57 thousand names in 4 MiB, 4096 reservations in 1.3 MiB, 32 threads with 8192 events in 17 MiB. */
 extern const struct tk_gate_sizes tk_gate_sizes_default;

@@ -139,7 +139,7 @@ static bool absent(struct tk_request *request)
 
 /* ---- the two checks ---- */
 
-/* Both lines are on their way while the clock is read and the key is hashed. */
+/* Both lines are on their way while the key is hashed and the clock is read. */
 PREFETCHES prefetch_lines(const struct tk_request *request)
 {
         const struct tk_area *keys = &request->gate->files.areas[TK_FILE_KEYS];
@@ -152,19 +152,19 @@ PREFETCHES prefetch_lines(const struct tk_request *request)
 
 void tk_request_locate(struct tk_request *request)
 {
-        request->located = request->ask->key.ptr && tk_key_glance(request->ask->key, &request->parts);
+        const struct tk_ask *ask = request->ask;
+        unsigned pepper_version;
+        request->located = ask->key.ptr && tk_key_glance(ask->key, &request->parts);
         if (!request->located)
                 return;
-        tk_key_locate(&request->parts, request->gate->mask, &request->number, &request->pepper_version);
+        tk_key_locate(&request->parts, request->gate->mask, &request->number, &pepper_version);
         prefetch_lines(request);
+        request->located = tk_digest_key(request->gate->peppers, pepper_version, ask->key, &request->digest);
 }
 
 static bool find_issued(struct tk_request *request)
 {
-        struct tk_digest digest;
-        return request->located &&
-               tk_digest_key(request->gate->peppers, request->pepper_version, request->ask->key, &digest) &&
-               read_line(request, request->number, &digest, false);
+        return request->located && read_line(request, request->number, &request->digest, false);
 }
 
 /*

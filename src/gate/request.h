@@ -51,8 +51,8 @@ struct tk_request {
         /* shape */
         struct tk_key_parts parts;
         uint64_t number; /* by locator, then of the line that was found */
-        unsigned pepper_version;
-        bool located; /* by what the key says of itself */
+        struct tk_digest digest;
+        bool located; /* it says where its line would be, and was hashed */
         bool found;
 
         /* found: one reading of the key's line */
@@ -105,14 +105,17 @@ struct tk_request {
 TK_CHECKS(X)
 #undef X
 
-/* Begin: zero the answer, have the key's lines fetched, read the clock. */
+/*
+ * Begin: zero the answer, have the key's lines fetched, hash the key, read the clock. In this order: the hash does not wait for where the
+ * line is, so the processor does both at once, which a clock between them would forbid; and the clock is read while the lines come.
+ */
 void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const struct tk_ask *ask,
                      struct tk_answer *answer);
 
 /* Run all checks and charge; the answer is complete afterwards but for what is counted. */
 void tk_request_decide(struct tk_request *request);
 
-/* lookup.c: where the key's line would be. */
+/* lookup.c: where the key's line would be, and the key's digest. */
 void tk_request_locate(struct tk_request *request);
 
 /* lookup.c: what the found key refers to; false with `damage` set. */
