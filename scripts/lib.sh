@@ -14,7 +14,7 @@ packages_node=(nodejs npm)
 packages_coverage=(gcovr)
 packages_fuzz=(clang libclang-rt-14-dev)
 # redis-tools has the server's program too, without a service that would start with the machine.
-packages_bench=(redis-tools liblmdb-dev)
+packages_bench=(redis-tools liblmdb-dev valgrind)
 packages_fresh=(debootstrap)
 
 # Debian's Python, because Debian's pytest and the rest are for it; another one may come first in the PATH.

@@ -246,8 +246,10 @@ static bool measure(const struct contender *contender, const struct pattern *pat
         double elapsed_ns = (double)(now_ns() - begun_ns);
         if (admitted != decisions)
                 return bench_failed("a decision was not `valid`");
-        printf("{\"round\": %u, \"contender\": \"%s\", \"pattern\": \"%s\", \"threads\": %u, \"ns\": %.1f}\n",
-               round, contender->name, pattern->name, threads, elapsed_ns * threads / (double)decisions);
+        printf("{\"round\": %u, \"contender\": \"%s\", \"pattern\": \"%s\", \"threads\": %u, \"ns\": %.1f, "
+               "\"decisions\": %llu}\n",
+               round, contender->name, pattern->name, threads, elapsed_ns * threads / (double)decisions,
+               (unsigned long long)decisions);
         fflush(stdout);
         return true;
 }
