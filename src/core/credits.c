@@ -6,17 +6,29 @@
 
 #include "core/slot.h"
 
-/* A slot that holds garbage above all grants leaves nothing; it never wraps. */
-static uint64_t spent(const struct tk_slot *value, const struct tk_credits *credits)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-        return value->lo > credits->gone ? value->lo : credits->gone;
+        return a > b ? a : b;
 }
 
+/* What had gone by the newest that anyone knows: others may have charged by a later state of the grants than ours. */
+static uint64_t gone(const struct tk_slot *value, const struct tk_credits *credits)
+{
+        return larger(value->hi, credits->gone);
+}
+
+/* Spent, or gone unspent. */
+static uint64_t taken(const struct tk_slot *value, const struct tk_credits *credits)
+{
+        return larger(value->lo, gone(value, credits));
+}
+
+/* A slot that holds garbage above all grants leaves nothing; it never wraps. */
 static uint64_t left(const struct tk_slot *value, const struct tk_credits *credits)
 {
-        uint64_t taken = spent(value, credits);
+        uint64_t used = taken(value, credits);
 
-        return value->hi == 0 && taken < credits->granted ? credits->granted - taken : 0;
+        return used < credits->granted ? credits->granted - used : 0;
 }
 
 void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credits, uint64_t cost,
@@ -24,7 +36,8 @@ void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credi
 {
         ret_offer->seen = tk_slot_of(tk_slot_read(slot));
         ret_offer->wait_ns = cost > left(&ret_offer->seen, credits) ? TK_NEVER : 0;
-        ret_offer->charged = (struct tk_slot){.lo = spent(&ret_offer->seen, credits) + cost, .hi = 0};
+        ret_offer->charged = (struct tk_slot){.lo = taken(&ret_offer->seen, credits) + cost,
+                                              .hi = gone(&ret_offer->seen, credits)};
         ret_offer->period_s = ret_offer->period_end_s = 0;
 }
 

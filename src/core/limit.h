@@ -29,6 +29,7 @@
  * The shared state of one limit: 16 bytes, compared and exchanged as a whole.
  *   rate:    the theoretical arrival time in units of 1/N' ns since 1970, as one 128-bit number (lo, hi)
  *   window:  lo = units used, hi = start of the period they were used in, seconds since 1970
+ *   credits: lo = units spent, ever, hi = units gone, ever, when it was charged last
  * All zero is a fresh limit.
  */
 struct tk_slot {
@@ -151,13 +152,17 @@ void tk_window_refund(struct tk_slot *slot, int64_t period_s, uint64_t cost);
  * Grants expire in the order in which they are spent. `gone` is the part of `granted` that was in grants which have expired,
  * spent or not: what is left is granted - max(spent, gone). So a grant that is published twice is granted once, and an expiry needs
  * no write to the slot.
+ *
+ * The slot: lo = spent, or gone when it was charged last, and what was charged since; hi = gone when it was charged last. hi stands
+ * where a window has its period, and tk_window_refund() takes it for one: what was charged before an expiry cannot be given back after
+ * it, when it would come out of a later grant.
  */
 struct tk_credits {
         uint64_t granted, gone; /* units, ever: to TK_LIMIT_CREDITS_MAX */
 };
 #define TK_LIMIT_CREDITS_MAX (UINT64_C(1) << 62) /* a charge on top of it does not wrap */
 
-/* A look; changes nothing. The slot: lo = spent, or gone when it was charged last, hi = 0. wait_ns is 0 or TK_NEVER. */
+/* A look; changes nothing. wait_ns is 0 or TK_NEVER. */
 void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credits, uint64_t cost,
                       struct tk_offer *ret_offer);
 

@@ -77,7 +77,7 @@ void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const
         ret_request->subscription_control = 0;
         ret_request->anchor_s = 0;
         ret_request->rehearsal = false;
-        ret_request->limits_looked_at = false;
+        ret_request->limits_looked_at = ret_request->any_shadow = false;
         ret_request->refused_kinds = 0;
         ret_request->limit_count = ret_request->named_count = 0;
         ret_request->reservation = NULL;
@@ -146,6 +146,7 @@ static void count_all(struct tk_request *request, bool admitted)
 static void give_up_reservation(struct tk_request *request)
 {
         tk_request_refund(request);
+        tk_request_tell_limits(request);
         request->answer->code = TK_CODE_unavailable;
         request->answer->reason = "the reservation was not made in time";
 }

@@ -143,12 +143,51 @@ static void describe_available(const struct tk_request *request, struct detail *
         say(detail, "%s", request->damage ? request->damage : "the gate's files are current");
 }
 
-static const char *const owner_names[] = {
-        [TK_OWNER_KEY] = "key",
-        [TK_OWNER_SUBSCRIPTION] = "subscription",
-        [TK_OWNER_ROUTE] = "route",
-        [TK_OWNER_CALLER] = "caller",
-};
+/* Names that callers give may be any bytes; of those that are long the beginning tells enough. */
+#define SAID_NAME_MAX 40
+
+static void say_name(struct detail *detail, struct tk_str name)
+{
+        char said[SAID_NAME_MAX + 1];
+        size_t len = name.len < SAID_NAME_MAX ? name.len : SAID_NAME_MAX;
+        for (size_t i = 0; i < len; i++)
+                said[i] = name.ptr[i] >= ' ' && name.ptr[i] <= '~' ? name.ptr[i] : '?';
+        said[len] = '\0';
+        say(detail, "%s%s", said, len < name.len ? "..." : "");
+}
+
+static void say_wait(const struct tk_request *request, const struct tk_limit_state *state,
+                     struct detail *detail)
+{
+        if (state->wait_ns == TK_NEVER)
+                say(detail, ", never enough for %llu", (unsigned long long)request->ask->cost);
+        else
+                say(detail, ", passes in %llu s", (unsigned long long)(state->wait_ns / TK_NS_PER_S + 1));
+}
+
+static void say_limit(const struct tk_request *request, const struct tk_answer_limit *limit,
+                      struct detail *detail)
+{
+        static const char *const owners[] = {
+                [TK_OWNER_KEY] = " of the key",
+                [TK_OWNER_SUBSCRIPTION] = " of the subscription",
+                [TK_OWNER_ROUTE] = " of the route",
+                [TK_OWNER_CALLER] = ", named by the caller",
+        };
+        say_name(detail, limit->name);
+        say(detail, "%s: %llu", owners[limit->owner], (unsigned long long)limit->state.remaining);
+        if (limit->kind == TK_LIMIT_CREDITS)
+                say(detail, " left of %llu ever granted", (unsigned long long)limit->limit);
+        else
+                say(detail, " of %llu left",
+                    (unsigned long long)(limit->kind == TK_LIMIT_RATE ? limit->burst : limit->limit));
+        if (!limit->state.admitted && limit->kind == TK_LIMIT_CREDITS)
+                say(detail, ", too few for %llu", (unsigned long long)request->ask->cost);
+        else if (!limit->state.admitted)
+                say_wait(request, &limit->state, detail);
+        if (limit->shadow)
+                say(detail, " (not enforced)");
+}
 
 static void say_limits(const struct tk_request *request, enum tk_limit_kind kind, struct detail *detail)
 {
@@ -157,16 +196,9 @@ static void say_limits(const struct tk_request *request, enum tk_limit_kind kind
                 const struct tk_answer_limit *limit = &request->answer->limits[i];
                 if (limit->kind != kind)
                         continue;
-                say(detail, "%s%.*s of the %s: %llu of %llu left", any ? "; " : "", TK_STR_ARG(limit->name),
-                    owner_names[limit->owner], (unsigned long long)limit->state.remaining,
-                    (unsigned long long)(kind == TK_LIMIT_RATE ? limit->burst : limit->limit));
-                if (limit->shadow)
-                        say(detail, " (not enforced)");
-                if (!limit->state.admitted && limit->state.wait_ns == TK_NEVER)
-                        say(detail, ", never enough for %llu", (unsigned long long)request->ask->cost);
-                else if (!limit->state.admitted)
-                        say(detail, ", passes in %llu s",
-                            (unsigned long long)(limit->state.wait_ns / TK_NS_PER_S + 1));
+                if (any)
+                        say(detail, "; ");
+                say_limit(request, limit, detail);
                 any = true;
         }
         if (!any)

@@ -173,13 +173,14 @@ struct tk_format_subscription {
         _Atomic int64_t anchor_s;
         _Atomic uint32_t consumer;
         uint32_t zero_a;
-        _Atomic uint64_t credits_granted; /* cumulative, as the three after it */
+        _Atomic uint64_t credits_granted; /* cumulative, as credits_gone and that which will be */
         _Atomic uint64_t credits_gone;
-        _Atomic uint64_t credits_gone_next;
-        _Atomic int64_t credits_expiry_s;
+        struct tk_slot
+                credits_next; /* hi: when the next grant expires, seconds, or 0; lo: credits_gone then */
 };
 _Static_assert(sizeof(struct tk_format_subscription) == 64, "a subscription is one cache line");
 _Static_assert(offsetof(struct tk_format_subscription, credits_granted) == 32, "subscription line");
+_Static_assert(offsetof(struct tk_format_subscription, credits_next) == 48, "subscription line");
 
 /* ---- policy ---- */
 
@@ -364,7 +365,8 @@ static inline uint32_t tk_reservation_generation(uint64_t control)
 /* Where a charge was made: a slot, counted in 16 bytes from line 0 of a file, and the file (enum tk_file) above bit 48. */
 struct tk_format_charge {
         _Atomic uint64_t place;
-        _Atomic uint64_t period_s; /* windows: the period that was charged; credits: 0 */
+        _Atomic uint64_t
+                period; /* the slot's hi as it was charged: of a window its period, of credits what had gone */
 };
 
 struct tk_format_reservation {
@@ -376,7 +378,8 @@ struct tk_format_reservation {
         _Atomic uint32_t environment;
         _Atomic uint32_t route;
         _Atomic uint32_t charge_count;
-        uint8_t zero[16];
+        _Atomic uint64_t check; /* over all of these and the control's generation: reserve.c */
+        uint8_t zero[8];
         struct tk_format_charge charges[TK_RESERVATION_CHARGES_MAX];
 };
 #define TK_RESERVATION_LINE_BYTES 320
@@ -399,7 +402,9 @@ struct tk_format_named {
         _Atomic uint32_t last_used_s;
         _Atomic uint64_t whole_s;  /* boot clock: from then on whole again, whatever was charged */
         _Atomic uint64_t closed_s; /* boot clock: when last found not closing */
-        uint8_t zero[16];
+        _Atomic uint32_t period_s; /* windows: the longest that a period may be; rates: 0 */
+        _Atomic uint32_t begun;    /* 1: what the name used in a shared entry is in the slot */
+        uint8_t zero[8];
 };
 _Static_assert(sizeof(struct tk_format_named) == 64, "named limit");
 

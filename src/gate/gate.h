@@ -66,7 +66,8 @@ struct tk_ask {
         struct tk_str origin;              /* Origin header */
         struct tk_ip ip;                   /* the client's */
         uint64_t cost;                     /* units, 0 charges nothing; over TK_LIMIT_COST_MAX: unavailable */
-        uint32_t route;                    /* from tk_gate_route(), whose limits apply; 0: none */
+        uint32_t
+                route; /* from tk_gate_route(), whose limits apply; 0: none; of another environment: unavailable */
         const struct tk_named_limit *named; /* limits that the caller brings */
         uint32_t named_count; /* with all others at most TK_GATE_LIMITS_MAX; more: unavailable */
         uint32_t
@@ -80,7 +81,8 @@ struct tk_ask {
 /*
  * A limit that the caller names, say one a user of the consumer's application. The same name with another definition is another
  * limit. Its state is kept in a table of bounded size; a name that finds no place there shares one limit of the same definition with
- * others that found none, and may so be refused early, never admitted late.
+ * others that found none, and may so be refused early, never admitted late. When it gets a place later, what was used in the shared one
+ * is taken over. A request counts once in each: one that is named twice, and one of which two names share a place, is in the answer once.
  */
 struct tk_named_limit {
         struct tk_str name;             /* any bytes; 1 to TK_NAMED_NAME_MAX of them */
@@ -107,7 +109,7 @@ struct tk_answer_limit {
         struct tk_limit_state state;
 };
 
-/* What the gate says. Slices point into the gate and hold while it is open. */
+/* What the gate says. Slices point into the gate and hold while it is open; a named limit's name is the caller's own. */
 struct tk_answer {
         enum tk_code code;
         bool identified; /* the key is one of ours: what follows up to `limits` holds, whatever the code */
@@ -137,7 +139,8 @@ void tk_gate_decide(struct tk_gate *gate, const struct tk_ask *ask, struct tk_an
 /*
  * Settle a reservation: `cost` is what the request cost in the end. What was reserved beyond it is given back to windows of which the
  * charged period still runs, and to credits; rates keep it (DESIGN.md section 6). Once only; any thread or process of the machine.
- * One that nobody settles until it expires is settled with all that it reserved.
+ * One that nobody settles until it expires is settled with all that it reserved. Credits that were charged before a grant expired are not
+ * given back after that: they would come out of another grant. Ids can be guessed: whoever passes them on guards them.
  * TK_NOT_FOUND: it is settled, released or expired, or never was. TK_INVALID: the cost exceeds what was reserved; it stays open.
  */
 enum tk_err tk_gate_settle(struct tk_gate *gate, uint64_t reservation, uint64_t cost);

@@ -1,8 +1,8 @@
 /*
  * The limits of a request: gather those of the subscription, the key, the route and the caller, look at all, then charge all or
  * none. Runs in the decision path, on any thread. Order of the charges: windows and credits first, because what they took can be
- * given back when a later charge loses a race; rates last, because a rate is never refunded (DESIGN.md section 6). The arithmetic is
- * core's; the table of the caller's names is named.c's.
+ * given back when a later charge loses a race; rates last, because a rate is never refunded (DESIGN.md section 6). What is not enforced
+ * after that, so that it counts what is admitted and nothing else. The arithmetic is core's; the table of the caller's names is named.c's.
  */
 #include "gate/request.h"
 
@@ -114,6 +114,7 @@ static struct tk_request_limit *add(struct tk_request *request, const struct tk_
         it->anchor_s = 0;
         it->shadow = limit->flags & TK_FORMAT_LIMIT_SHADOW;
         it->charged = false;
+        request->any_shadow |= it->shadow;
         return it;
 }
 
@@ -123,7 +124,8 @@ static bool gather(struct tk_request *request, const struct tk_request_party *pa
         const struct tk_format_policy *policy = party->view.policy;
         for (uint32_t i = 0; i < policy->limit_count; i++) {
                 const struct tk_format_limit *limit = &party->view.limits[i];
-                if (!tk_policy_limit_sound(limit, policy))
+                bool credits = limit->kind == TK_LIMIT_CREDITS;
+                if (!tk_policy_limit_sound(limit, policy) || (credits && owner != TK_OWNER_SUBSCRIPTION))
                         return damaged(request, "a limit of a policy is damaged");
                 struct tk_request_limit *it = add(request, limit, &party->at.meter->slots[limit->slot]);
                 if (!it)
@@ -132,37 +134,56 @@ static bool gather(struct tk_request *request, const struct tk_request_party *pa
                 it->owner = owner;
                 it->file = party->at.file;
                 it->anchor_s = limit->anchored ? request->anchor_s : 0;
-                it->credits = request->credits;
+                if (credits)
+                        it->credits = request->credits;
         }
         return true;
 }
 
-/* Limits that the caller brings: each has its place in the table, or, in a rehearsal, is looked at only where it has one. */
-static bool gather_named(struct tk_request *request)
+/* Whether it is counted already: a limit that is named twice, or two that share an entry, count the request once. */
+static bool counted(const struct tk_request *request, uint64_t tag)
+{
+        for (uint32_t i = 0; i < request->named_count; i++)
+                if (request->named[i].tag == tag)
+                        return true;
+        return false;
+}
+
+/* One limit that the caller brings. Nobody can be refused for one that is not enforced, so it is left out where it finds no place. */
+static bool gather_named(struct tk_request *request, const struct tk_named_limit *named)
+{
+        static struct tk_format_named fresh; /* never written: a rehearsal copies its slot */
+        struct tk_format_limit *limit = &request->named_limits[request->named_count];
+        struct tk_named_place *place = &request->named[request->named_count];
+        if (!tk_named_compile(named, limit))
+                return damaged(request, "a named limit is not one");
+        bool found = tk_named_find(request, named, place);
+        if (!found || place->tag != place->name_tag)
+                request->answer->named_shared = true;
+        if (!found)
+                return named->def->shadow || damaged(request, "there is no room for another named limit");
+        if (counted(request, place->tag))
+                return true;
+
+        struct tk_request_limit *it = add(request, limit, place->entry ? &place->entry->slot : &fresh.slot);
+        if (!it)
+                return false;
+        it->name = named->name;
+        it->owner = TK_OWNER_CALLER;
+        it->file = TK_FILE_NAMED;
+        place->shadow = it->shadow;
+        request->named_count++;
+        return true;
+}
+
+static bool gather_all_named(struct tk_request *request)
 {
         const struct tk_ask *ask = request->ask;
-        if (ask->named_count > TK_GATE_LIMITS_MAX)
+        if (ask->named_count > TK_GATE_LIMITS_MAX - request->limit_count)
                 return damaged(request, "more limits apply than a request may have");
-        for (uint32_t i = 0; i < ask->named_count; i++) {
-                struct tk_format_limit *limit = &request->named_limits[i];
-                static struct tk_format_named fresh; /* never written: a rehearsal copies its slot */
-                struct tk_format_named *entry = &fresh;
-                if (!tk_named_compile(&ask->named[i], limit))
-                        return damaged(request, "a named limit is not one");
-                enum tk_named_found found = tk_named_find(request->gate, ask->environment, &ask->named[i],
-                                                          &request->now, request->rehearsal, &entry);
-                if (found == TK_NAMED_NO_ROOM)
-                        return damaged(request, "there is no room for another named limit");
-                if (found == TK_NAMED_SHARED)
-                        request->answer->named_shared = true;
-                struct tk_request_limit *it = add(request, limit, &entry->slot);
-                if (!it)
+        for (uint32_t i = 0; i < ask->named_count; i++)
+                if (!gather_named(request, &ask->named[i]))
                         return false;
-                it->name = ask->named[i].name;
-                it->owner = TK_OWNER_CALLER;
-                it->file = TK_FILE_NAMED;
-                request->named_entries[request->named_count++] = entry;
-        }
         return true;
 }
 
@@ -189,7 +210,7 @@ static bool gather_all(struct tk_request *request)
                 return false;
         if (request->ask->route && !gather(request, &request->route, TK_OWNER_ROUTE))
                 return false;
-        return request->ask->named_count == 0 || gather_named(request);
+        return request->ask->named_count == 0 || gather_all_named(request);
 }
 
 /* Gather and look at every limit, once a request. */
@@ -251,28 +272,43 @@ void tk_request_refund(struct tk_request *request)
         }
 }
 
-/* A limit that is not enforced is charged where the cost fits, as it would be were it enforced. */
 static bool charge_kind(struct tk_request *request, enum tk_limit_kind kind)
 {
         for (uint32_t i = 0; i < request->limit_count; i++) {
                 struct tk_request_limit *it = &request->limits[i];
-                if (it->limit->kind != kind || charge(it, &request->now, request->ask->cost))
+                if (it->limit->kind != kind || it->shadow || charge(it, &request->now, request->ask->cost))
                         continue;
                 note_refusal(request, i);
-                if (it->shadow)
-                        continue;
                 tk_request_refund(request);
                 return false;
         }
         return true;
 }
 
+/* Those that are not enforced: where the cost fits, as it would be were they enforced. */
+static void charge_shadows(struct tk_request *request)
+{
+        for (uint32_t i = 0; i < request->limit_count; i++) {
+                struct tk_request_limit *it = &request->limits[i];
+                if (it->shadow && !charge(it, &request->now, request->ask->cost))
+                        note_refusal(request, i);
+        }
+}
+
 bool tk_request_charge(struct tk_request *request)
 {
         if (request->ask->cost == 0)
                 return true;
-        return charge_kind(request, TK_LIMIT_WINDOW) && charge_kind(request, TK_LIMIT_CREDITS) &&
-               charge_kind(request, TK_LIMIT_RATE);
+        if (!charge_kind(request, TK_LIMIT_WINDOW) || !charge_kind(request, TK_LIMIT_CREDITS) ||
+            !charge_kind(request, TK_LIMIT_RATE))
+                return false;
+        if (request->answer->named_shared && !request->rehearsal && tk_named_moved(request)) {
+                tk_request_refund(request);
+                return damaged(request, "a named limit got a place of its own meanwhile; ask again");
+        }
+        if (request->any_shadow)
+                charge_shadows(request);
+        return true;
 }
 
 bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner owner, int64_t anchor_s,

@@ -3,6 +3,7 @@
  * The line is fetched into the cache while the key is hashed: the locator says where it is, the digest whether it is the key's.
  * Reading order and why it suffices: docs/formats/gate.md, keys. Never writes, never trusts a reference.
  */
+#include "core/slot.h"
 #include "gate/request.h"
 
 static bool damaged(struct tk_request *request, const char *why)
@@ -194,16 +195,15 @@ bool tk_request_party(const struct tk_gate *gate, struct tk_home home, uint64_t 
                              ret_party->view.policy->extent_lines, &ret_party->at);
 }
 
+/* Against the order in which put_credits() writes: what is granted is never of a later state than what has gone. */
 struct tk_credits tk_subscription_credits(const struct tk_format_subscription *line, int64_t now_s)
 {
         struct tk_credits credits;
-        credits.gone = atomic_load_explicit(&line->credits_gone, memory_order_acquire);
-        int64_t expiry_s = atomic_load_explicit(&line->credits_expiry_s, memory_order_acquire);
-        uint64_t next = atomic_load_explicit(&line->credits_gone_next, memory_order_acquire);
-        bool steady = atomic_load_explicit(&line->credits_expiry_s, memory_order_acquire) == expiry_s;
         credits.granted = atomic_load_explicit(&line->credits_granted, memory_order_acquire);
-        if (steady && expiry_s != 0 && now_s >= expiry_s && next > credits.gone)
-                credits.gone = next;
+        struct tk_slot next = tk_slot_of(tk_slot_read(&line->credits_next));
+        credits.gone = atomic_load_explicit(&line->credits_gone, memory_order_acquire);
+        if (next.hi != 0 && now_s >= 0 && (uint64_t)now_s >= next.hi && next.lo > credits.gone)
+                credits.gone = next.lo;
         if (credits.granted > TK_LIMIT_CREDITS_MAX)
                 credits.granted = 0; /* damaged */
         return credits;
@@ -252,13 +252,19 @@ static bool load_names(struct tk_request *request)
         return true;
 }
 
-/* The route is the caller's word, not the key's: whoever asks has it from tk_gate_route(). */
+/*
+ * The route is the caller's word, not the key's: whoever asks has it from tk_gate_route(). One of another environment is a mistake of
+ * configuration, which would have one environment's requests use up the limits of the other.
+ */
 static bool load_route(struct tk_request *request, uint32_t ref)
 {
-        const struct tk_format_route *route =
-                tk_policy_route(tk_gate_area(request->gate, TK_FILE_POLICY), ref);
+        struct tk_area *policy = tk_gate_area(request->gate, TK_FILE_POLICY);
+        const struct tk_format_route *route = tk_policy_route(policy, ref);
+        const struct tk_format_environment *asked = tk_policy_environment(policy, request->ask->environment);
         if (!route)
                 return damaged(request, "the route is none of this gate");
+        if (!asked || asked->environment_id != route->environment_id)
+                return damaged(request, "the route is one of another environment");
         uint64_t binding = atomic_load_explicit(&route->binding, memory_order_acquire);
         return tk_request_party(request->gate, TK_HOME_NONE, binding, TK_RECORD_LIMITS, &request->route) ||
                damaged(request, "the route's record is damaged");

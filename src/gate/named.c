@@ -5,7 +5,6 @@
 #include "gate/named.h"
 
 #include "core/slot.h"
-#include "gate/request.h"
 
 #include <string.h>
 
@@ -16,6 +15,9 @@
 #define DECISION_MAX_S 60
 
 #define SWEEP_BUCKETS 1024
+
+/* Of a limit that takes longer to be whole again than 64 bits of seconds. */
+#define WHOLE_MAX_S (UINT64_C(1) << 62)
 
 /* ---- what a name is hashed to ---- */
 
@@ -30,8 +32,7 @@ bool tk_named_compile(const struct tk_named_limit *named, struct tk_format_limit
 }
 
 /* Everything that makes a limit what it is; `shared` for the one of those that found no place. */
-static uint64_t tag_of(const struct tk_gate *gate, uint32_t environment, const struct tk_named_limit *named,
-                       bool shared)
+static uint64_t tag_of(const struct tk_request *request, const struct tk_named_limit *named, bool shared)
 {
         struct {
                 uint64_t limit, burst, length_s;
@@ -43,13 +44,14 @@ static uint64_t tag_of(const struct tk_gate *gate, uint32_t environment, const s
         input.limit = named->def->limit;
         input.burst = named->def->burst;
         input.length_s = (uint64_t)named->def->length_s;
-        input.environment = environment;
+        input.environment = request->ask->environment;
         input.kind = (uint8_t)named->def->kind;
         input.period = (uint8_t)named->def->period;
         input.shadow = named->def->shadow;
         input.shared = shared;
         memcpy(input.name, named->name.ptr, name_len);
-        uint64_t hash = tk_key_mask_hash(gate->mask, &input, offsetof(__typeof__(input), name) + name_len);
+        uint64_t hash =
+                tk_key_mask_hash(request->gate->mask, &input, offsetof(__typeof__(input), name) + name_len);
         return (hash & ~TK_NAMED_CLOSING) | TK_NAMED_TAKEN;
 }
 
@@ -79,19 +81,35 @@ static void complete(struct tk_format_named_bucket *bucket, const struct tk_slot
                 atomic_compare_exchange_strong(&bucket->tags[at], &word, insert->lo);
 }
 
-/* The place of a tag, or -1. *ret_free: a free one, or -1. A tag that was about to be forgotten is kept. */
+/*
+ * The place of a tag, or -1. *ret_free: a free one, or -1. One that was about to be forgotten is kept; who fails to do that looks at
+ * what another made of it: kept it, too, or forgot it.
+ */
 static int scan(struct tk_format_named_bucket *bucket, uint64_t tag, int *ret_free)
 {
         *ret_free = -1;
         for (int i = 0; i < TK_NAMED_BUCKET_ENTRIES; i++) {
                 uint64_t word = atomic_load_explicit(&bucket->tags[i], memory_order_acquire);
-                if (word == tag)
-                        return i;
                 if (word == (tag | TK_NAMED_CLOSING) &&
                     atomic_compare_exchange_strong(&bucket->tags[i], &word, tag))
                         return i;
+                if (word == tag)
+                        return i;
                 if (is_free(word) && *ret_free < 0)
                         *ret_free = i;
+        }
+        return -1;
+}
+
+/* The same without keeping it: for looks. */
+static int peek(const struct tk_format_named_bucket *bucket, uint64_t tag, bool *ret_room)
+{
+        *ret_room = false;
+        for (int i = 0; i < TK_NAMED_BUCKET_ENTRIES; i++) {
+                uint64_t word = atomic_load_explicit(&bucket->tags[i], memory_order_acquire);
+                if ((word & ~TK_NAMED_CLOSING) == tag)
+                        return i;
+                *ret_room |= is_free(word);
         }
         return -1;
 }
@@ -114,9 +132,9 @@ static int find_or_insert(struct tk_format_named_bucket *bucket, uint64_t tag)
         return -1;
 }
 
-static struct tk_format_named_bucket *bucket_of(struct tk_files *files, uint64_t tag)
+static struct tk_format_named_bucket *bucket_of(const struct tk_gate *gate, uint64_t tag)
 {
-        struct tk_area *area = &files->areas[TK_FILE_NAMED];
+        struct tk_area *area = tk_gate_area(gate, TK_FILE_NAMED);
         uint64_t count = tk_area_used(area) / TK_NAMED_BUCKET_LINES;
         if (count == 0)
                 return NULL;
@@ -125,61 +143,138 @@ static struct tk_format_named_bucket *bucket_of(struct tk_files *files, uint64_t
 
 /* ---- find ---- */
 
-/* From when on the limit is whole again, if nothing more is charged to it: seconds of the boot clock. */
-static uint64_t whole_at_s(const struct tk_limit_def *def, const struct tk_moment *now)
+/* NULL: there is no room. */
+static struct tk_format_named *find_or_make(const struct tk_gate *gate, uint64_t tag)
+{
+        struct tk_format_named_bucket *bucket = bucket_of(gate, tag);
+        int free, at = bucket ? scan(bucket, tag, &free) : -1;
+        if (bucket && at < 0)
+                at = find_or_insert(bucket, tag);
+        return at < 0 ? NULL : &bucket->entries[at];
+}
+
+/* NULL: it has none; *ret_room: it would get one. */
+static struct tk_format_named *find_only(const struct tk_gate *gate, uint64_t tag, bool *ret_room)
+{
+        *ret_room = false;
+        struct tk_format_named_bucket *bucket = bucket_of(gate, tag);
+        int at = bucket ? peek(bucket, tag, ret_room) : -1;
+        return at < 0 ? NULL : &bucket->entries[at];
+}
+
+/* The longest that a period of the window may be; 0 of a rate. */
+static uint64_t period_s(const struct tk_limit_def *def)
 {
         static const uint64_t calendar_s[] = {[TK_PERIOD_HOUR] = 3600,
                                               [TK_PERIOD_DAY] = 86400,
                                               [TK_PERIOD_WEEK] = 7 * 86400,
                                               [TK_PERIOD_MONTH] = 31 * 86400};
-        uint64_t s = (uint64_t)def->length_s;
-        if (def->kind == TK_LIMIT_RATE) /* an empty bucket, to be filled */
-                s = (uint64_t)((tk_u128)s * def->burst / def->limit) + 1;
-        else if (def->period != TK_PERIOD_FIXED)
-                s = calendar_s[def->period];
-        return now->boot_ns / TK_NS_PER_S + s;
+        if (def->kind == TK_LIMIT_RATE)
+                return 0;
+        return def->period == TK_PERIOD_FIXED ? (uint64_t)def->length_s : calendar_s[def->period];
 }
 
-static struct tk_format_named *entry_for(struct tk_gate *gate, uint64_t tag, bool rehearsal)
+/* How long a limit that is charged now takes to be whole again: an empty bucket to be filled, or a period. */
+static uint64_t refill_s(const struct tk_limit_def *def)
 {
-        struct tk_format_named_bucket *bucket = bucket_of(&gate->files, tag);
-        int free, at = bucket ? scan(bucket, tag, &free) : -1;
-        if (bucket && at < 0 && !rehearsal)
-                at = find_or_insert(bucket, tag);
-        return at < 0 ? NULL : &bucket->entries[at];
+        if (def->kind != TK_LIMIT_RATE)
+                return period_s(def);
+        tk_u128 s = (tk_u128)(uint64_t)def->length_s * def->burst / def->limit + 1;
+        return s < WHOLE_MAX_S ? (uint64_t)s : WHOLE_MAX_S;
 }
 
-static void keep_until(struct tk_format_named *entry, uint64_t whole_s)
+/* Before it is charged: until when the sweep leaves it alone. Nor may another name get the place while a reservation refers to it. */
+static void keep(struct tk_format_named *entry, const struct tk_limit_def *def,
+                 const struct tk_request *request)
 {
+        uint64_t keep_s = refill_s(def), reserve_s = request->ask->reserve_s;
+        uint64_t whole_s = request->now.boot_ns / TK_NS_PER_S + 1 + (keep_s > reserve_s ? keep_s : reserve_s);
         uint64_t kept_s = atomic_load_explicit(&entry->whole_s, memory_order_relaxed);
+        uint32_t longest_s = (uint32_t)period_s(def);
+
+        if (atomic_load_explicit(&entry->period_s, memory_order_relaxed) != longest_s)
+                atomic_store_explicit(&entry->period_s, longest_s, memory_order_relaxed);
         while (kept_s < whole_s && !atomic_compare_exchange_weak(&entry->whole_s, &kept_s, whole_s))
                 ;
 }
 
-enum tk_named_found tk_named_find(struct tk_gate *gate, uint32_t environment,
-                                  const struct tk_named_limit *named, const struct tk_moment *now,
-                                  bool rehearsal, struct tk_format_named **ret_entry)
+/*
+ * Before a new entry is charged: what the name may have used in the shared entry, while it had none, is used in its own. All that uses
+ * the entry comes by here first, so a slot that is not 0 has it.
+ */
+static void begin(const struct tk_request *request, const struct tk_named_limit *named,
+                  struct tk_format_named *entry)
 {
-        enum tk_named_found found = TK_NAMED_OWN;
-        struct tk_format_named *entry = entry_for(gate, tag_of(gate, environment, named, false), rehearsal);
-        if (!entry && rehearsal)
-                return TK_NAMED_ABSENT;
-        if (!entry) {
-                found = TK_NAMED_SHARED;
-                entry = entry_for(gate, tag_of(gate, environment, named, true), rehearsal);
+        bool room;
+        tk_u128 fresh = 0;
+        const struct tk_format_named *shared = find_only(request->gate, tag_of(request, named, true), &room);
+        if (shared)
+                tk_slot_exchange(&entry->slot, &fresh, tk_slot_read(&shared->slot));
+        atomic_store_explicit(&entry->begun, 1, memory_order_release);
+}
+
+/* As find(), but that nothing is made; a name that would get a place would begin as the shared entry is. */
+static bool rehearse(struct tk_request *request, const struct tk_named_limit *named,
+                     struct tk_named_place *place)
+{
+        bool room, shared_room;
+        struct tk_format_named *own = find_only(request->gate, place->name_tag, &room);
+        place->entry = own;
+        if (own && atomic_load_explicit(&own->begun, memory_order_acquire))
+                return true;
+
+        uint64_t shared_tag = tag_of(request, named, true);
+        place->entry = find_only(request->gate, shared_tag, &shared_room);
+        if (own || room)
+                return true;
+        place->tag = shared_tag;
+        return place->entry || shared_room;
+}
+
+static bool find(const struct tk_request *request, const struct tk_named_limit *named,
+                 struct tk_named_place *place)
+{
+        place->entry = find_or_make(request->gate, place->name_tag);
+        if (!place->entry) {
+                place->tag = tag_of(request, named, true);
+                place->entry = find_or_make(request->gate, place->tag);
         }
-        if (!entry)
-                return TK_NAMED_NO_ROOM;
-        if (!rehearsal)
-                keep_until(entry, whole_at_s(named->def, now)); /* before it is charged */
-        *ret_entry = entry;
+        if (!place->entry)
+                return false;
+        keep(place->entry, named->def, request);
+        if (place->tag == place->name_tag &&
+            !atomic_load_explicit(&place->entry->begun, memory_order_acquire))
+                begin(request, named, place->entry);
+        return true;
+}
+
+bool tk_named_find(struct tk_request *request, const struct tk_named_limit *named,
+                   struct tk_named_place *ret_place)
+{
+        uint64_t tag = tag_of(request, named, false);
+        struct tk_named_place place = {.tag = tag, .name_tag = tag};
+        bool found = request->rehearsal ? rehearse(request, named, &place) : find(request, named, &place);
+        if (found)
+                *ret_place = place;
         return found;
+}
+
+bool tk_named_moved(const struct tk_request *request)
+{
+        bool room;
+        for (uint32_t i = 0; i < request->named_count; i++) {
+                const struct tk_named_place *place = &request->named[i];
+                if (place->tag != place->name_tag && !place->shadow &&
+                    find_only(request->gate, place->name_tag, &room))
+                        return true;
+        }
+        return false;
 }
 
 void tk_named_count(struct tk_request *request, bool admitted)
 {
         for (uint32_t i = 0; i < request->named_count; i++) {
-                struct tk_format_named *entry = request->named_entries[i];
+                struct tk_format_named *entry = request->named[i].entry;
                 if (admitted)
                         atomic_fetch_add_explicit(&entry->admitted, 1, memory_order_relaxed);
                 else
@@ -200,15 +295,32 @@ static void forget(struct tk_format_named_bucket *bucket, unsigned at)
         atomic_store_explicit(&entry->refused, 0, memory_order_relaxed);
         atomic_store_explicit(&entry->last_used_s, 0, memory_order_relaxed);
         atomic_store_explicit(&entry->whole_s, 0, memory_order_relaxed);
+        atomic_store_explicit(&entry->period_s, 0, memory_order_relaxed);
+        atomic_store_explicit(&entry->begun, 0, memory_order_relaxed);
         struct tk_slot insert = tk_slot_of(tk_slot_read(&bucket->insert));
         atomic_store(&bucket->tags[at], insert_version(&insert));
 }
 
-static void sweep_entry(struct tk_format_named_bucket *bucket, unsigned at, uint64_t now_s)
+/*
+ * Whole for so long that whoever found it before has charged it. A clock that was put back leaves windows that count for up to a period
+ * after that (core/limit.h).
+ */
+static bool is_whole(const struct tk_format_named *entry, const struct tk_moment *now)
+{
+        int64_t period_s = atomic_load(&entry->period_s);
+        int64_t gate_s = (int64_t)(now->gate_ns / TK_NS_PER_S);
+        if (period_s && now->back_s && gate_s <= now->back_s + period_s + DECISION_MAX_S)
+                return false;
+        uint64_t boot_s = now->boot_ns / TK_NS_PER_S, whole_s = atomic_load(&entry->whole_s);
+        return boot_s > whole_s && boot_s - whole_s > DECISION_MAX_S;
+}
+
+static void sweep_entry(struct tk_format_named_bucket *bucket, unsigned at, const struct tk_moment *now)
 {
         struct tk_format_named *entry = &bucket->entries[at];
         uint64_t word = atomic_load(&bucket->tags[at]);
-        bool whole = now_s > atomic_load(&entry->whole_s) + DECISION_MAX_S;
+        uint64_t now_s = now->boot_ns / TK_NS_PER_S;
+        bool whole = is_whole(entry, now);
         if (word == TK_NAMED_DEAD) { /* a daemon was killed here */
                 forget(bucket, at);
         } else if (word & TK_NAMED_TAKEN && !(word & TK_NAMED_CLOSING)) {
@@ -224,7 +336,7 @@ static void sweep_entry(struct tk_format_named_bucket *bucket, unsigned at, uint
         }
 }
 
-void tk_named_sweep(struct tk_files *files, uint64_t boot_ns, uint64_t *cursor)
+void tk_named_sweep(struct tk_files *files, const struct tk_moment *now, uint64_t *cursor)
 {
         struct tk_area *area = &files->areas[TK_FILE_NAMED];
         uint64_t count = tk_area_used(area) / TK_NAMED_BUCKET_LINES;
@@ -233,6 +345,6 @@ void tk_named_sweep(struct tk_files *files, uint64_t boot_ns, uint64_t *cursor)
                 struct tk_format_named_bucket *bucket =
                         tk_area_at(area, *cursor * TK_NAMED_BUCKET_LINES, TK_NAMED_BUCKET_LINES);
                 for (unsigned at = 0; bucket && at < TK_NAMED_BUCKET_ENTRIES; at++)
-                        sweep_entry(bucket, at, boot_ns / TK_NS_PER_S);
+                        sweep_entry(bucket, at, now);
         }
 }

@@ -5,32 +5,29 @@
 #ifndef TK_GATE_NAMED_H
 #define TK_GATE_NAMED_H
 
-#include "gate/files.h"
-#include "gate/gate.h"
-
-enum tk_named_found {
-        TK_NAMED_OWN,    /* the name's own entry */
-        TK_NAMED_SHARED, /* its bucket is full: the entry that such names of this definition share */
-        TK_NAMED_ABSENT, /* a rehearsal: it has none yet, and would be given one */
-        TK_NAMED_NO_ROOM,
-};
+#include "gate/request.h"
 
 /* The caller's limit as the arithmetic takes it; false when it is none. */
 bool tk_named_compile(const struct tk_named_limit *named, struct tk_format_limit *ret_limit);
 
 /*
- * The entry of this name and definition in this environment, made when it is new. Lock-free; any thread, any process.
- *   rehearsal  make none
- *   ret_entry  not set when ABSENT or NO_ROOM
+ * The place of this name and definition in the request's environment, made when it is new, and kept for as long as the limit is not
+ * whole and the request's reservation is open. Lock-free; any thread, any process. False: there is no room.
+ *   ret_place  in a rehearsal, which makes none: its entry is NULL where a fresh one would be made
  */
-enum tk_named_found tk_named_find(struct tk_gate *gate, uint32_t environment,
-                                  const struct tk_named_limit *named, const struct tk_moment *now,
-                                  bool rehearsal, struct tk_format_named **ret_entry);
+bool tk_named_find(struct tk_request *request, const struct tk_named_limit *named,
+                   struct tk_named_place *ret_place);
+
+/*
+ * After the charge: whether a name that had no place of its own has one now. What it charged to the shared entry may then not have been
+ * seen by those who use the new one, and must not stand.
+ */
+bool tk_named_moved(const struct tk_request *request);
 
 /*
  * The daemon, about once a second: close entries that were whole again for long, free those that were closed for long. Looks at all
  * buckets in a bounded number of calls. Only one process and thread.
  */
-void tk_named_sweep(struct tk_files *files, uint64_t boot_ns, uint64_t *cursor);
+void tk_named_sweep(struct tk_files *files, const struct tk_moment *now, uint64_t *cursor);
 
 #endif

@@ -187,7 +187,7 @@ void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_
         uint64_t lease_until_ms = lease_s ? now.boot_ns / NS_PER_MS + (uint64_t)lease_s * 1000 : 0;
         atomic_store(&keys->lease_until_ms, tk_seal(lease_until_ms));
         tk_reservations_sweep(&publisher->files, now.boot_ns, &publisher->reservations_cursor);
-        tk_named_sweep(&publisher->files, now.boot_ns, &publisher->named_cursor);
+        tk_named_sweep(&publisher->files, &now, &publisher->named_cursor);
 }
 
 /* ---- room ---- */

@@ -2,6 +2,7 @@
  * Publishing keys and subscriptions: room first, then records and meters that nobody refers to yet, then the words of
  * the line. One thread, the publisher's. A call that fails before the words has changed nothing that anyone can see, but that it took a key out of use.
  */
+#include "core/slot.h"
 #include "gate/publisher.h"
 
 #include <string.h>
@@ -42,18 +43,18 @@ static uint64_t subscription_control(const struct tk_publish_subscription *subsc
 }
 
 /*
- * Four words that belong together, without a moment at which a decider could read too much: what is gone now comes first, then no
- * expiry, and the next one last. A reader that finds the expiry changed while it reads does without it.
+ * Without a moment, also for a daemon that is killed half way, at which a decider could read more than before and more than after:
+ * what is gone comes first, then the next expiry, whose two words change as one, and what is granted last.
  */
 static void put_credits(struct tk_format_subscription *line, const struct tk_publish_credits *credits)
 {
+        const struct tk_slot next = {.lo = credits->gone_next, .hi = (uint64_t)credits->expiry_s};
+        tk_u128 held = tk_slot_read(&line->credits_next);
+
         put(&line->credits_gone, credits->gone);
-        if (atomic_load_explicit(&line->credits_expiry_s, memory_order_relaxed) != credits->expiry_s ||
-            get(&line->credits_gone_next) != credits->gone_next) {
-                atomic_store(&line->credits_expiry_s, 0);
-                put(&line->credits_gone_next, credits->gone_next);
-                atomic_store(&line->credits_expiry_s, credits->expiry_s);
-        }
+        while (held != tk_slot_value(&next) &&
+               !tk_slot_exchange(&line->credits_next, &held, tk_slot_value(&next)))
+                ;
         put(&line->credits_granted, credits->granted);
 }
 
@@ -120,7 +121,10 @@ enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_pub
         struct tk_format_route *record;
         if (route->id == 0 || !tk_intern_find_environment(publisher, route->environment_id))
                 return route->id == 0 ? TK_INVALID : TK_NOT_FOUND;
+        struct tk_area *meters = tk_publisher_area(publisher, TK_FILE_METERS);
         enum tk_err err = tk_compile_route(publisher, route, &policy);
+        if (!err) /* room for its meter first: a record that gets none would stay, and the next try make another */
+                err = tk_area_reserve(meters, tk_area_used(meters) + TK_METER_LINES_MAX);
         if (!err)
                 err = tk_intern_route(publisher, route, &record);
         if (err)

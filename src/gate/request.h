@@ -35,6 +35,14 @@ struct tk_request_limit {
         struct tk_offer offer; /* of the last look */
 };
 
+/* Where a limit that the caller names is counted (named.h). */
+struct tk_named_place {
+        struct tk_format_named *entry;
+        uint64_t tag;      /* of the entry */
+        uint64_t name_tag; /* of the name: another one where it shares the entry */
+        bool shadow;
+};
+
 /* A key, a subscription or a route: its policy, its meter. */
 struct tk_request_party {
         struct tk_policy_view view;
@@ -65,13 +73,13 @@ struct tk_request {
 
         /* limits; a rehearsal charges copies */
         bool rehearsal;
-        bool limits_looked_at;
+        bool limits_looked_at, any_shadow;
         unsigned refused_kinds; /* a bit for each enum tk_limit_kind that refuses */
         uint32_t limit_count, named_count;
         struct tk_request_limit limits[TK_GATE_LIMITS_MAX];
         struct tk_slot rehearsal_slots[TK_GATE_LIMITS_MAX];
         struct tk_format_limit named_limits[TK_GATE_LIMITS_MAX];
-        struct tk_format_named *named_entries[TK_GATE_LIMITS_MAX];
+        struct tk_named_place named[TK_GATE_LIMITS_MAX];
 
         /* a line of `reservations` that is being made; NULL: none */
         struct tk_format_reservation *reservation;
@@ -124,7 +132,10 @@ bool tk_request_load(struct tk_request *request);
 /* restrict.c: whether the key was granted this scope, by whatever pattern. */
 bool tk_request_has_scope(const struct tk_request *request, struct tk_str name);
 
-/* limits.c: charge what the checks let through; false, with everything that may be given back given back, when a race was lost. */
+/*
+ * limits.c: charge what the checks let through; false, with everything that may be given back given back, when a race was lost or, with
+ * `damage` set, a named limit changed its place.
+ */
 bool tk_request_charge(struct tk_request *request);
 
 /* limits.c: the limits as they were found, or as they were left where they were charged, into the answer. */

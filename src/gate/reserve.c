@@ -73,50 +73,8 @@ void tk_reservation_drop(struct tk_request *request)
         request->reservation = NULL;
 }
 
-static void set(_Atomic uint64_t *word, uint64_t value)
-{
-        atomic_store_explicit(word, value, memory_order_relaxed);
-}
+/* ---- what a line says ---- */
 
-static uint32_t note_charges(const struct tk_request *request, struct tk_format_reservation *line)
-{
-        uint32_t count = 0;
-        for (uint32_t i = 0; i < request->limit_count; i++) {
-                const struct tk_request_limit *it = &request->limits[i];
-                if (!it->charged || it->limit->kind == TK_LIMIT_RATE)
-                        continue;
-                uint64_t slot = tk_meter_slot_index(tk_gate_area(request->gate, it->file), it->slot);
-                set(&line->charges[count].place, slot | (uint64_t)it->file << 48);
-                set(&line->charges[count].period_s, it->offer.charged.hi);
-                count++;
-        }
-        return count;
-}
-
-bool tk_reservation_open(struct tk_request *request)
-{
-        struct tk_format_reservation *line = request->reservation;
-        uint64_t control = request->reservation_control;
-        uint64_t opened = (control & ~UINT64_C(15)) | TK_RESERVATION_OPEN;
-        const struct tk_ask *ask = request->ask;
-
-        set(&line->expires_s, request->now.boot_ns / TK_NS_PER_S + ask->reserve_s);
-        set(&line->key, request->number | (uint64_t)tk_control_generation(request->control) << 48);
-        set(&line->units, ask->cost);
-        atomic_store_explicit(&line->subscription, (uint32_t)request->answer->subscription_id,
-                              memory_order_relaxed);
-        atomic_store_explicit(&line->environment, ask->environment, memory_order_relaxed);
-        atomic_store_explicit(&line->route, ask->route, memory_order_relaxed);
-        atomic_store_explicit(&line->charge_count, note_charges(request, line), memory_order_relaxed);
-        if (!atomic_compare_exchange_strong(&line->control, &control, opened))
-                return false;
-        request->answer->reservation = id_of(request->reservation_number, opened);
-        return true;
-}
-
-/* ---- settle ---- */
-
-/* What a reservation says, read before it is taken. */
 struct reserved {
         struct tk_format_reservation *line;
         uint64_t control;
@@ -124,16 +82,125 @@ struct reserved {
         struct tk_settled_event about;
         uint32_t charge_count;
         struct {
-                uint64_t place, period_s;
+                uint64_t place, period;
         } charges[TK_RESERVATION_CHARGES_MAX];
 };
+
+static void set(_Atomic uint64_t *word, uint64_t value)
+{
+        atomic_store_explicit(word, value, memory_order_relaxed);
+}
 
 static uint64_t get(const _Atomic uint64_t *word)
 {
         return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static bool read_line(struct tk_gate *gate, uint64_t id, struct reserved *ret)
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        return hash ^ hash >> 32;
+}
+
+/*
+ * Over all words and the control that they were written under, whatever its state. A thread that slept until its line was another's
+ * writes into it when it wakes: what is then there was never said by anybody, and nothing is given back for it.
+ */
+static uint64_t check_of(const struct reserved *reserved)
+{
+        uint64_t hash = mix(reserved->control >> 4, reserved->expires_s);
+        hash = mix(mix(hash, reserved->about.key), reserved->units);
+        hash = mix(hash, tk_pair(reserved->about.subscription, reserved->about.environment));
+        hash = mix(hash, tk_pair(reserved->about.route, reserved->charge_count));
+        for (uint32_t i = 0; i < reserved->charge_count; i++)
+                hash = mix(mix(hash, reserved->charges[i].place), reserved->charges[i].period);
+        return hash;
+}
+
+static void write_line(const struct reserved *reserved)
+{
+        struct tk_format_reservation *line = reserved->line;
+        set(&line->expires_s, reserved->expires_s);
+        set(&line->key, reserved->about.key);
+        set(&line->units, reserved->units);
+        atomic_store_explicit(&line->subscription, reserved->about.subscription, memory_order_relaxed);
+        atomic_store_explicit(&line->environment, reserved->about.environment, memory_order_relaxed);
+        atomic_store_explicit(&line->route, reserved->about.route, memory_order_relaxed);
+        atomic_store_explicit(&line->charge_count, reserved->charge_count, memory_order_relaxed);
+        for (uint32_t i = 0; i < reserved->charge_count; i++) {
+                set(&line->charges[i].place, reserved->charges[i].place);
+                set(&line->charges[i].period, reserved->charges[i].period);
+        }
+        set(&line->check, check_of(reserved));
+}
+
+/* Everything but line and control, which are known. False: it holds together under no reservation. */
+static bool read_line(struct reserved *reserved)
+{
+        const struct tk_format_reservation *line = reserved->line;
+        reserved->expires_s = get(&line->expires_s);
+        reserved->units = get(&line->units);
+        reserved->about.key = get(&line->key);
+        reserved->about.subscription = atomic_load_explicit(&line->subscription, memory_order_relaxed);
+        reserved->about.environment = atomic_load_explicit(&line->environment, memory_order_relaxed);
+        reserved->about.route = atomic_load_explicit(&line->route, memory_order_relaxed);
+        reserved->charge_count = atomic_load_explicit(&line->charge_count, memory_order_relaxed);
+        if (reserved->charge_count > TK_RESERVATION_CHARGES_MAX || reserved->units > TK_LIMIT_COST_MAX)
+                return false;
+        for (uint32_t i = 0; i < reserved->charge_count; i++) {
+                reserved->charges[i].place = get(&line->charges[i].place);
+                reserved->charges[i].period = get(&line->charges[i].period);
+        }
+        return get(&line->check) == check_of(reserved);
+}
+
+/* ---- open ---- */
+
+static void note_charges(const struct tk_request *request, struct reserved *reserved)
+{
+        reserved->charge_count = 0;
+        for (uint32_t i = 0; i < request->limit_count; i++) {
+                const struct tk_request_limit *it = &request->limits[i];
+                if (!it->charged || it->limit->kind == TK_LIMIT_RATE)
+                        continue;
+                uint64_t slot = tk_meter_slot_index(tk_gate_area(request->gate, it->file), it->slot);
+                reserved->charges[reserved->charge_count].place = slot | (uint64_t)it->file << 48;
+                reserved->charges[reserved->charge_count].period = it->offer.charged.hi;
+                reserved->charge_count++;
+        }
+}
+
+/* The first second at which so many have passed. */
+static uint64_t expiry_s(uint64_t boot_ns, uint32_t reserve_s)
+{
+        return (boot_ns + TK_NS_PER_S - 1) / TK_NS_PER_S + reserve_s;
+}
+
+bool tk_reservation_open(struct tk_request *request)
+{
+        const struct tk_ask *ask = request->ask;
+        struct reserved reserved = {
+                .line = request->reservation,
+                .control = request->reservation_control,
+                .expires_s = expiry_s(request->now.boot_ns, ask->reserve_s),
+                .units = ask->cost,
+                .about = {.key = request->number | (uint64_t)tk_control_generation(request->control) << 48,
+                          .subscription = (uint32_t)request->answer->subscription_id,
+                          .environment = ask->environment,
+                          .route = ask->route},
+        };
+        uint64_t control = reserved.control, opened = (control & ~UINT64_C(15)) | TK_RESERVATION_OPEN;
+        note_charges(request, &reserved);
+        write_line(&reserved);
+        if (!atomic_compare_exchange_strong(&reserved.line->control, &control, opened))
+                return false;
+        request->answer->reservation = id_of(request->reservation_number, opened);
+        return true;
+}
+
+/* ---- settle ---- */
+
+static bool find_open(struct tk_gate *gate, uint64_t id, struct reserved *ret)
 {
         uint64_t number = (id & UINT32_MAX) - 1;
         if ((id & UINT32_MAX) == 0)
@@ -142,20 +209,8 @@ static bool read_line(struct tk_gate *gate, uint64_t id, struct reserved *ret)
         if (!ret->line)
                 return false;
         ret->control = atomic_load_explicit(&ret->line->control, memory_order_acquire);
-        if (tk_reservation_state(ret->control) != TK_RESERVATION_OPEN || id_of(number, ret->control) != id)
-                return false;
-        ret->expires_s = get(&ret->line->expires_s);
-        ret->units = get(&ret->line->units);
-        ret->about.key = get(&ret->line->key);
-        ret->about.subscription = atomic_load_explicit(&ret->line->subscription, memory_order_relaxed);
-        ret->about.environment = atomic_load_explicit(&ret->line->environment, memory_order_relaxed);
-        ret->about.route = atomic_load_explicit(&ret->line->route, memory_order_relaxed);
-        ret->charge_count = atomic_load_explicit(&ret->line->charge_count, memory_order_relaxed);
-        for (uint32_t i = 0; i < TK_RESERVATION_CHARGES_MAX; i++) {
-                ret->charges[i].place = get(&ret->line->charges[i].place);
-                ret->charges[i].period_s = get(&ret->line->charges[i].period_s);
-        }
-        return ret->charge_count <= TK_RESERVATION_CHARGES_MAX && ret->units <= TK_LIMIT_COST_MAX;
+        return tk_reservation_state(ret->control) == TK_RESERVATION_OPEN &&
+               id_of(number, ret->control) == id && read_line(ret);
 }
 
 /* The slot that a charge names; NULL where it names none of a file that deciders write. */
@@ -175,15 +230,16 @@ static void give_back(struct tk_gate *gate, const struct reserved *reserved, uin
         for (uint32_t i = 0; i < reserved->charge_count && units > 0; i++) {
                 struct tk_slot *slot = slot_of(gate, reserved->charges[i].place);
                 if (slot)
-                        tk_window_refund(slot, (int64_t)reserved->charges[i].period_s, units);
+                        tk_window_refund(slot, (int64_t)reserved->charges[i].period, units);
         }
 }
 
-static enum tk_err settle(struct tk_gate *gate, uint64_t id, uint64_t cost, uint8_t flag)
+enum tk_err tk_reservation_settle(struct tk_gate *gate, uint64_t id, uint64_t cost, uint8_t flag,
+                                  uint64_t boot_ns)
 {
         struct reserved reserved;
-        uint64_t now_s = tk_files_now(&gate->files).boot_ns / TK_NS_PER_S;
-        if (!read_line(gate, id, &reserved) || now_s >= reserved.expires_s)
+        uint64_t now_s = boot_ns / TK_NS_PER_S;
+        if (!find_open(gate, id, &reserved) || now_s >= reserved.expires_s)
                 return TK_NOT_FOUND;
         if (cost > reserved.units)
                 return TK_INVALID;
@@ -203,26 +259,42 @@ static enum tk_err settle(struct tk_gate *gate, uint64_t id, uint64_t cost, uint
 
 enum tk_err tk_gate_settle(struct tk_gate *gate, uint64_t reservation, uint64_t cost)
 {
-        return settle(gate, reservation, cost, TK_EVENT_SETTLED);
+        return tk_reservation_settle(gate, reservation, cost, TK_EVENT_SETTLED,
+                                     tk_files_now(&gate->files).boot_ns);
 }
 
 enum tk_err tk_gate_release(struct tk_gate *gate, uint64_t reservation)
 {
-        return settle(gate, reservation, 0, TK_EVENT_RELEASED);
+        return tk_reservation_settle(gate, reservation, 0, TK_EVENT_RELEASED,
+                                     tk_files_now(&gate->files).boot_ns);
 }
 
 /* ---- the sweep ---- */
+
+/*
+ * Whether its time is over. A time that no clock of this machine can have given is garbage, and would hold the line for ever; a second or
+ * two ahead of the sweep's own reading is none.
+ */
+static bool is_over(const struct tk_format_reservation *line, uint64_t control, uint64_t now_s)
+{
+        if (tk_reservation_state(control) == TK_RESERVATION_OPEN) {
+                uint64_t expires_s = get(&line->expires_s);
+                return now_s >= expires_s || expires_s - now_s > TK_RESERVE_MAX_S + STEP_MAX_S;
+        }
+        uint64_t since_s = control >> 32;
+        return now_s > since_s + STEP_MAX_S || since_s > now_s + STEP_MAX_S;
+}
 
 /* Whether the line is in use after it was looked at. */
 static bool sweep_line(struct tk_format_reservation *line, uint64_t now_s)
 {
         uint64_t control = atomic_load_explicit(&line->control, memory_order_acquire);
-        enum tk_reservation_state state = tk_reservation_state(control);
-        bool over = state == TK_RESERVATION_OPEN ? now_s >= get(&line->expires_s)
-                                                 : now_s > (control >> 32) + STEP_MAX_S;
-        if (state != TK_RESERVATION_FREE && over)
+        if (tk_reservation_state(control) == TK_RESERVATION_FREE)
+                return false;
+        bool over = is_over(line, control, now_s);
+        if (over)
                 set_free(line, control);
-        return state != TK_RESERVATION_FREE && !over;
+        return !over;
 }
 
 void tk_reservations_sweep(struct tk_files *files, uint64_t boot_ns, uint64_t *cursor)

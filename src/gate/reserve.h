@@ -17,6 +17,13 @@ bool tk_reservation_open(struct tk_request *request);
 void tk_reservation_drop(struct tk_request *request);
 
 /*
+ * tk_gate_settle() at an instant of the boot clock.
+ *   flag  TK_EVENT_SETTLED or TK_EVENT_RELEASED
+ */
+enum tk_err tk_reservation_settle(struct tk_gate *gate, uint64_t id, uint64_t cost, uint8_t flag,
+                                  uint64_t boot_ns);
+
+/*
  * The daemon, about once a second: end what has expired, with all that it reserved, and what a killed thread left half made or
  * half settled; keep half of the lines free while there is memory. One thread.
  */
