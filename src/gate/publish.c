@@ -67,8 +67,8 @@ static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installat
                 err = TK_CORRUPT;
         if (!err)
                 err = tk_intern_rebuild(publisher);
-        if (!err && !tk_publisher_check(publisher, &why))
-                err = TK_CORRUPT;
+        if (!err)
+                err = tk_publisher_verify(publisher, &why);
         if (err) {
                 tk_files_close(&publisher->files);
                 forget_records(publisher);

@@ -102,4 +102,9 @@ void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uin
 /* NULL when its table is sound; else what is not. */
 const char *tk_foreign_check(const struct tk_publisher *publisher);
 
+/* ---- verify.c ---- */
+
+/* As tk_publisher_check(). TK_CORRUPT, and why; TK_NOMEM, which says nothing of the files. */
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, const char **ret_why);
+
 #endif
