@@ -35,7 +35,7 @@ static enum tk_err append(struct tk_publisher *publisher, struct tk_format_recor
         uint64_t line = tk_area_used(area);
         uint64_t end_line = line + record->size_bytes / TK_POLICY_LINE_BYTES;
 
-        enum tk_err err = tk_index_reserve(&publisher->index);
+        enum tk_err err = tk_index_reserve(&publisher->index, 1);
         if (!err)
                 err = tk_area_reserve(area, end_line);
         if (err)
@@ -287,60 +287,37 @@ static enum tk_err take_pattern(struct tk_publisher *publisher, uint32_t ref)
         struct tk_str text;
         if (!bits)
                 return TK_NOMEM;
-        if (record->bit >= TK_POLICY_PATTERNS_MAX || !tk_policy_text(&record->head, record->text, &text))
-                return TK_CORRUPT;
 
         if (record->bit >= bits->next_bit)
                 bits->next_bit = record->bit + 1;
-        if (!tk_policy_find_pattern(arena(publisher), record->api_id, text))
+        if (tk_policy_text(&record->head, record->text, &text) &&
+            !tk_policy_find_pattern(arena(publisher), record->api_id, text))
                 link_pattern(publisher, ref);
         return TK_OK;
 }
 
-static enum tk_err take_environment(struct tk_publisher *publisher, uint32_t ref)
+static void take_environment(struct tk_publisher *publisher, uint32_t ref)
 {
         const struct tk_format_environment *record = (const void *)record_at(publisher, ref);
         struct tk_str api, name;
-        if (!tk_policy_text(&record->head, record->api, &api) ||
-            !tk_policy_text(&record->head, record->name, &name))
-                return TK_CORRUPT;
-        if (!tk_policy_find_environment(arena(publisher), api, name))
+        if (tk_policy_text(&record->head, record->api, &api) &&
+            tk_policy_text(&record->head, record->name, &name) &&
+            !tk_policy_find_environment(arena(publisher), api, name))
                 link_environment(publisher, ref);
-        return TK_OK;
 }
 
-static enum tk_err take_record(struct tk_publisher *publisher, uint32_t ref)
-{
-        static const size_t least[] = {
-                [TK_RECORD_ENVIRONMENT] = sizeof(struct tk_format_environment),
-                [TK_RECORD_PATTERN] = sizeof(struct tk_format_pattern),
-                [TK_RECORD_CONSUMER] = sizeof(struct tk_format_consumer),
-                [TK_RECORD_KEY_POLICY] = sizeof(struct tk_format_policy),
-                [TK_RECORD_SUBSCRIPTION_POLICY] = sizeof(struct tk_format_policy),
-        };
-        const struct tk_format_record *record = record_at(publisher, ref);
-        if (record->kind == 0 || record->kind >= sizeof least / sizeof *least || record->size_bytes == 0 ||
-            record->size_bytes % TK_POLICY_LINE_BYTES ||
-            !tk_policy_record(arena(publisher), ref, (enum tk_record_kind)record->kind, least[record->kind]))
-                return TK_CORRUPT;
-
-        enum tk_err err = tk_index_reserve(&publisher->index);
-        if (err)
-                return err;
-        tk_index_add(&publisher->index, record->hash, ref);
-        if (record->kind == TK_RECORD_PATTERN)
-                return take_pattern(publisher, ref);
-        return record->kind == TK_RECORD_ENVIRONMENT ? take_environment(publisher, ref) : TK_OK;
-}
-
-enum tk_err tk_intern_rebuild(struct tk_publisher *publisher)
+enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t record_count)
 {
         uint64_t used = tk_area_used(arena(publisher));
-        for (uint64_t line = 1; line < used;) {
-                enum tk_err err = take_record(publisher, (uint32_t)line);
-                if (err)
-                        return err;
-                line += record_at(publisher, (uint32_t)line)->size_bytes / TK_POLICY_LINE_BYTES;
+        enum tk_err err = tk_index_reserve(&publisher->index, record_count);
+        for (uint64_t line = 1; line < used && !err;) {
+                const struct tk_format_record *record = record_at(publisher, (uint32_t)line);
+                tk_index_add(&publisher->index, record->hash, (uint32_t)line);
+                if (record->kind == TK_RECORD_PATTERN)
+                        err = take_pattern(publisher, (uint32_t)line);
+                if (record->kind == TK_RECORD_ENVIRONMENT)
+                        take_environment(publisher, (uint32_t)line);
+                line += record->size_bytes / TK_POLICY_LINE_BYTES;
         }
-        return TK_OK;
+        return err;
 }

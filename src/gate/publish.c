@@ -62,13 +62,14 @@ static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installat
                 return err;
 
         const char *why;
+        uint64_t record_count;
         const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
         if (memcmp(keys->installation, installation, sizeof keys->installation) != 0)
                 err = TK_CORRUPT;
         if (!err)
-                err = tk_intern_rebuild(publisher);
+                err = tk_publisher_verify(publisher, &record_count, &why);
         if (!err)
-                err = tk_publisher_verify(publisher, &why);
+                err = tk_intern_rebuild(publisher, record_count);
         if (err) {
                 tk_files_close(&publisher->files);
                 forget_records(publisher);

@@ -52,10 +52,10 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                 return TK_INVALID;
 
         void *place;
-        uint32_t policy;
+        uint32_t policy = subscription->policy;
         enum tk_err err = open_line(publisher, TK_FILE_SUBSCRIPTIONS, subscription->id, &place);
-        if (!err)
-                err = tk_compile_subscription(publisher, subscription, &policy);
+        if (!err && !policy)
+                err = tk_publish_subscription_policy(publisher, subscription, &policy);
         if (err)
                 return err;
 
@@ -185,7 +185,7 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
 {
         struct key_words words;
         void *place;
-        uint32_t policy;
+        uint32_t policy = key->policy;
         enum tk_err err = fill_words(publisher, key, &words);
         if (!err)
                 err = open_line(publisher, TK_FILE_KEYS, key->id, &place);
@@ -198,8 +198,8 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
                 put(&line->control, words.control); /* takes no room, so it does not fail for want of it */
         if (key->foreign)
                 err = tk_foreign_reserve(publisher);
-        if (!err)
-                err = tk_compile_key(publisher, key, &policy);
+        if (!err && !policy)
+                err = tk_publish_key_policy(publisher, key, &policy);
         if (err)
                 return err;
 

@@ -38,8 +38,8 @@ static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publi
 
 /* ---- intern.c: records, each content once ---- */
 
-/* Walk the arena and index it; link what a killed daemon left unlinked. TK_CORRUPT, TK_NOMEM. */
-enum tk_err tk_intern_rebuild(struct tk_publisher *publisher);
+/* Index an arena that passed tk_publisher_verify(), with so many records; link what a killed daemon left unlinked. TK_NOMEM. */
+enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t record_count);
 
 /* References of what was published; 0: it was not. */
 uint32_t tk_intern_find_environment(const struct tk_publisher *publisher, uint32_t environment_id);
@@ -53,13 +53,6 @@ enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, s
 
 /* The policy in `scratch`, its head's size set. */
 enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t *ret_ref);
-
-/* ---- compile.c: definitions to policies ---- */
-
-enum tk_err tk_compile_key(struct tk_publisher *publisher, const struct tk_publish_key *key,
-                           uint32_t *ret_policy);
-enum tk_err tk_compile_subscription(struct tk_publisher *publisher,
-                                    const struct tk_publish_subscription *subscription, uint32_t *ret_policy);
 
 /* ---- extents.c: meters ---- */
 
@@ -104,7 +97,11 @@ const char *tk_foreign_check(const struct tk_publisher *publisher);
 
 /* ---- verify.c ---- */
 
-/* As tk_publisher_check(). TK_CORRUPT, and why; TK_NOMEM, which says nothing of the files. */
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, const char **ret_why);
+/*
+ * As tk_publisher_check(). TK_CORRUPT, and why; TK_NOMEM, which says nothing of the files.
+ *   ret_record_count  records in the arena
+ */
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_record_count,
+                                const char **ret_why);
 
 #endif

@@ -32,6 +32,9 @@ static const char *check_texts(const struct tk_policy_view *view)
                                                                     : "policy: a text is out of bounds";
 }
 
+#define BUFFER_BYTES 65536
+#define LINES_AHEAD  16
+
 /* What begins at a line of the arena, in a byte: nothing (0), or a record's kind, and above it a policy's extent_lines. */
 #define MARK_EXTENT_SHIFT 4
 _Static_assert(TK_RECORD_ROUTE < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
@@ -43,7 +46,8 @@ _Static_assert(TK_RECORD_ROUTE < 1 << MARK_EXTENT_SHIFT, "a kind is the low half
 struct survey {
         const struct tk_publisher *publisher;
         uint8_t *marks;
-        uint8_t *buffer; /* BUFFER_BYTES */
+        uint8_t *buffer; /* BUFFER_BYTES, and LINES_AHEAD lines of whatever they hold */
+        uint64_t record_count;
         uint64_t policy_lines, subscription_lines, meter_lines, home_lines;
 };
 
@@ -58,32 +62,46 @@ static const char *mark_policy(struct survey *survey, uint32_t ref, enum tk_reco
         return why ? why : check_texts(&view);
 }
 
+static bool environment_sound(struct tk_area *area, uint32_t ref)
+{
+        const struct tk_format_environment *environment = tk_policy_environment(area, ref);
+        uint32_t state = environment ? atomic_load(&environment->state) : 0;
+        struct tk_str text;
+        return (state == TK_LINE_ACTIVE || state == TK_LINE_SUSPENDED) &&
+               tk_policy_text(&environment->head, environment->api, &text) &&
+               tk_policy_text(&environment->head, environment->name, &text);
+}
+
+static bool consumer_sound(struct tk_area *area, uint32_t ref)
+{
+        const struct tk_format_consumer *consumer = tk_policy_consumer(area, ref);
+        struct tk_str text;
+        return consumer && tk_policy_text(&consumer->head, consumer->name, &text);
+}
+
+static bool pattern_sound(struct tk_area *area, uint32_t ref)
+{
+        const struct tk_format_pattern *pattern =
+                (const void *)tk_policy_record(area, ref, TK_RECORD_PATTERN, sizeof *pattern);
+        struct tk_str text;
+        return pattern && pattern->bit < TK_POLICY_PATTERNS_MAX &&
+               tk_policy_text(&pattern->head, pattern->text, &text);
+}
+
 static const char *mark_record(struct survey *survey, uint32_t ref, enum tk_record_kind kind)
 {
         struct tk_area *area = tk_publisher_area(survey->publisher, TK_FILE_POLICY);
-        const struct tk_format_environment *environment;
-        const struct tk_format_consumer *consumer;
-        struct tk_str text;
-        uint32_t state;
-
         survey->marks[ref] = (uint8_t)kind;
         switch (kind) {
         case TK_RECORD_KEY_POLICY:
         case TK_RECORD_SUBSCRIPTION_POLICY:
                 return mark_policy(survey, ref, kind);
         case TK_RECORD_ENVIRONMENT:
-                environment = tk_policy_environment(area, ref);
-                state = environment ? atomic_load(&environment->state) : 0;
-                return state == TK_LINE_ACTIVE || state == TK_LINE_SUSPENDED
-                               ? NULL
-                               : "policy: an environment is damaged";
+                return environment_sound(area, ref) ? NULL : "policy: an environment is damaged";
         case TK_RECORD_CONSUMER:
-                consumer = tk_policy_consumer(area, ref);
-                return consumer && tk_policy_text(&consumer->head, consumer->name, &text)
-                               ? NULL
-                               : "policy: a consumer is damaged";
+                return consumer_sound(area, ref) ? NULL : "policy: a consumer is damaged";
         case TK_RECORD_PATTERN:
-                return NULL;
+                return pattern_sound(area, ref) ? NULL : "policy: a scope pattern is damaged";
         case TK_RECORD_ROUTE:
                 break;
         }
@@ -100,6 +118,7 @@ static const char *mark_arena(struct survey *survey)
                 const char *why = mark_record(survey, (uint32_t)line, (enum tk_record_kind)record->kind);
                 if (why)
                         return why;
+                survey->record_count++;
                 line += record->size_bytes / TK_POLICY_LINE_BYTES;
         }
         return NULL;
@@ -126,6 +145,14 @@ static bool binding_sound(const struct survey *survey, uint64_t home, uint64_t b
         return meter + lines <= survey->meter_lines;
 }
 
+/* Keys of a consumer are anywhere, and so are marks of consecutive keys: ask for one some lines before it is needed. */
+static void fetch_mark(const struct survey *survey, const struct tk_format_key *line)
+{
+        uint32_t consumer = tk_pair_high(atomic_load_explicit(&line->owner, memory_order_relaxed));
+        if (consumer < survey->policy_lines)
+                __builtin_prefetch(&survey->marks[consumer]);
+}
+
 static const char *check_key(const struct survey *survey, uint64_t number, const void *place)
 {
         const struct tk_format_key *line = place;
@@ -134,6 +161,7 @@ static const char *check_key(const struct survey *survey, uint64_t number, const
         uint64_t owner = atomic_load_explicit(&line->owner, memory_order_relaxed);
         enum tk_line_state state = tk_control_state(control);
 
+        fetch_mark(survey, line + LINES_AHEAD);
         if (control == 0)
                 return NULL;
         if (state < TK_LINE_ACTIVE || state > TK_LINE_REVOKED || (control & TK_CONTROL_KEY_ZERO))
@@ -170,8 +198,6 @@ static const char *check_subscription(const struct survey *survey, uint64_t numb
 }
 
 /* ---- lines ---- */
-
-#define BUFFER_BYTES 65536
 
 typedef const char *line_check(const struct survey *survey, uint64_t number, const void *line);
 
@@ -212,7 +238,8 @@ static const char *check_lines(const struct survey *survey, enum tk_file file, l
         return why;
 }
 
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, const char **ret_why)
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_record_count,
+                                const char **ret_why)
 {
         struct survey survey = {
                 .publisher = publisher,
@@ -222,7 +249,7 @@ enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, const char
                 .home_lines = tk_area_used(tk_publisher_area(publisher, TK_FILE_HOMES)),
         };
         survey.marks = tk_calloc(survey.policy_lines, 1);
-        survey.buffer = tk_malloc(BUFFER_BYTES);
+        survey.buffer = tk_calloc(1, BUFFER_BYTES + LINES_AHEAD * sizeof(struct tk_format_key));
         enum tk_err err = survey.marks && survey.buffer ? TK_OK : TK_NOMEM;
         const char *why = err ? "out of memory" : mark_arena(&survey);
         if (!why)
@@ -233,12 +260,13 @@ enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, const char
                 why = tk_foreign_check(publisher);
         tk_free(survey.marks);
         tk_free(survey.buffer);
-        if (why)
-                *ret_why = why;
+        *ret_record_count = survey.record_count;
+        *ret_why = why;
         return why && !err ? TK_CORRUPT : err;
 }
 
 bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_why)
 {
-        return tk_publisher_verify(publisher, ret_why) == TK_OK;
+        uint64_t record_count;
+        return tk_publisher_verify(publisher, &record_count, ret_why) == TK_OK;
 }
