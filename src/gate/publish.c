@@ -35,6 +35,7 @@ static void set_time(struct tk_publisher *publisher, uint64_t wall_ns)
 static void forget_records(struct tk_publisher *publisher)
 {
         tk_index_fini(&publisher->index);
+        tk_ids_fini(&publisher->consumers);
         publisher->api_count = 0;
 }
 
@@ -62,14 +63,14 @@ static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installat
                 return err;
 
         const char *why;
-        uint64_t record_count;
+        uint64_t indexed_count;
         const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
         if (memcmp(keys->installation, installation, sizeof keys->installation) != 0)
                 err = TK_CORRUPT;
         if (!err)
-                err = tk_publisher_verify(publisher, &record_count, &why);
+                err = tk_publisher_verify(publisher, &indexed_count, &why);
         if (!err)
-                err = tk_intern_rebuild(publisher, record_count);
+                err = tk_intern_rebuild(publisher, indexed_count);
         if (err) {
                 tk_files_close(&publisher->files);
                 forget_records(publisher);
@@ -119,6 +120,7 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
         publisher->dir_fd = publisher->lock_fd = -1;
         tk_files_init(&publisher->files);
         tk_index_init(&publisher->index);
+        tk_ids_init(&publisher->consumers);
 
         enum tk_err err = TK_OK;
         publisher->scratch = tk_malloc(TK_POLICY_BYTES_MAX);

@@ -6,6 +6,7 @@
 #define TK_GATE_PUBLISHER_H
 
 #include "gate/files.h"
+#include "gate/ids.h"
 #include "gate/index.h"
 #include "gate/policy.h"
 #include "gate/publish.h"
@@ -25,7 +26,8 @@ struct tk_api_bits {
 struct tk_publisher {
         int dir_fd, lock_fd;
         struct tk_files files;
-        struct tk_index index;
+        struct tk_index index;   /* every record by its hash, but the first of each consumer */
+        struct tk_ids consumers; /* the first record of each */
         struct tk_api_bits *api_bits;
         size_t api_count, api_room;
         uint8_t *scratch; /* TK_POLICY_BYTES_MAX: a record under construction */
@@ -38,8 +40,11 @@ static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publi
 
 /* ---- intern.c: records, each content once ---- */
 
-/* Index an arena that passed tk_publisher_verify(), with so many records; link what a killed daemon left unlinked. TK_NOMEM. */
-enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t record_count);
+/*
+ * Index an arena that passed tk_publisher_verify(); link what a killed daemon left unlinked. TK_NOMEM.
+ *   indexed_count  what that counted
+ */
+enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t indexed_count);
 
 /* References of what was published; 0: it was not. */
 uint32_t tk_intern_find_environment(const struct tk_publisher *publisher, uint32_t environment_id);
@@ -99,9 +104,9 @@ const char *tk_foreign_check(const struct tk_publisher *publisher);
 
 /*
  * As tk_publisher_check(). TK_CORRUPT, and why; TK_NOMEM, which says nothing of the files.
- *   ret_record_count  records in the arena
+ *   ret_indexed_count  records in the arena that are no consumers
  */
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_record_count,
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_indexed_count,
                                 const char **ret_why);
 
 #endif

@@ -47,7 +47,7 @@ struct survey {
         const struct tk_publisher *publisher;
         uint8_t *marks;
         uint8_t *buffer; /* BUFFER_BYTES, and LINES_AHEAD lines of whatever they hold */
-        uint64_t record_count;
+        uint64_t indexed_count;
         uint64_t policy_lines, subscription_lines, meter_lines, home_lines;
 };
 
@@ -118,7 +118,7 @@ static const char *mark_arena(struct survey *survey)
                 const char *why = mark_record(survey, (uint32_t)line, (enum tk_record_kind)record->kind);
                 if (why)
                         return why;
-                survey->record_count++;
+                survey->indexed_count += record->kind != TK_RECORD_CONSUMER;
                 line += record->size_bytes / TK_POLICY_LINE_BYTES;
         }
         return NULL;
@@ -238,7 +238,7 @@ static const char *check_lines(const struct survey *survey, enum tk_file file, l
         return why;
 }
 
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_record_count,
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_indexed_count,
                                 const char **ret_why)
 {
         struct survey survey = {
@@ -260,13 +260,13 @@ enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *
                 why = tk_foreign_check(publisher);
         tk_free(survey.marks);
         tk_free(survey.buffer);
-        *ret_record_count = survey.record_count;
+        *ret_indexed_count = survey.indexed_count;
         *ret_why = why;
         return why && !err ? TK_CORRUPT : err;
 }
 
 bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_why)
 {
-        uint64_t record_count;
-        return tk_publisher_verify(publisher, &record_count, ret_why) == TK_OK;
+        uint64_t indexed_count;
+        return tk_publisher_verify(publisher, &indexed_count, ret_why) == TK_OK;
 }
