@@ -1,7 +1,7 @@
 """The area `gate` of scripts/bench: one decision in this process, beside a hash index, LMDB and SQLite doing the same job.
 
 bench/gate/main.c builds all of them from the same keys and has them take turns; ratios are taken within a round. Two
-limits sit on each key, or on each subscription of ten keys.
+limits sit on each key, or on each subscription of ten keys. Behind them, how long the daemon takes to start (restart.py).
 """
 
 import collections
@@ -15,6 +15,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from report import Report  # noqa: E402
+import restart  # noqa: E402
 
 CONTENDERS = ("Tollkeeper", "hash index", "LMDB", "SQLite")
 MILLION = 1_000_000
@@ -86,7 +87,7 @@ def add_rows(report, results, keys, layout, contenders):
 def print_table(report):
     for row in report.rows:
         target = f"target {row['op']} {row['target']:g}  {'holds' if row['holds'] else 'DOES NOT HOLD'}" if row["op"] else ""
-        value = f"{row['value']:.2f}" if row["unit"] == "x" else f"{row['value']:.0f}"
+        value = f"{row['value']:.2f}" if row["unit"] in ("x", "s") else f"{row['value']:.0f}"
         print(f"{row['name']:76} {value:>9} {row['unit']:4} {target}".rstrip())
 
 
@@ -96,6 +97,7 @@ def main(build, as_json):
         for layout in ("key", "subscription"):
             if os.environ.get("TOLLKEEPER_BENCH_KEYS", str(keys)) == str(keys):
                 add_rows(report, measure(pathlib.Path(build), keys, layout, contenders), keys, layout, contenders)
+                restart.add_rows(report, pathlib.Path(build), keys, layout)
     if as_json:
         report.print_json()
     else:
