@@ -3,7 +3,7 @@
 bench/gate/main.c builds all of them from the same keys and has them take turns; ratios are taken within a round. Two
 limits sit on each key, or on each subscription of ten keys. Patterns: uniform and Zipf 0.99 over all keys, `hot` 100 of them,
 `one` the ten keys of one subscription. Instructions are counted by callgrind, whose processor has no SHA instructions: those
-of the hash are left out.
+of the hash are left out. Behind them, how long the daemon takes to start (restart.py).
 """
 
 import collections
@@ -18,6 +18,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from report import Report  # noqa: E402
+import restart  # noqa: E402
 
 CONTENDERS = ("Tollkeeper", "hash index", "LMDB", "SQLite")
 MILLION = 1_000_000
@@ -113,7 +114,7 @@ def count_instructions(build, layout):
 def print_table(report):
     for row in report.rows:
         target = f"target {row['op']} {row['target']:g}  {'holds' if row['holds'] else 'DOES NOT HOLD'}" if row["op"] else ""
-        value = f"{row['value']:.2f}" if row["unit"] == "x" else f"{row['value']:.0f}"
+        value = f"{row['value']:.2f}" if row["unit"] in ("x", "s") else f"{row['value']:.0f}"
         print(f"{row['name']:76} {value:>9} {row['unit']:4} {target}".rstrip())
 
 
@@ -123,6 +124,7 @@ def main(build, as_json):
         for layout in ("key", "subscription"):
             if os.environ.get("TOLLKEEPER_BENCH_KEYS", str(keys)) == str(keys):
                 add_rows(report, measure(pathlib.Path(build), keys, layout, contenders), keys, layout, contenders)
+                restart.add_rows(report, pathlib.Path(build), keys, layout)
     for layout in ("key", "subscription"):
         report.figure(f"limits on the {layout}: instructions a decision beside the hash", count_instructions(pathlib.Path(build), layout), "")
     if as_json:

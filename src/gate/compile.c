@@ -141,10 +141,10 @@ static bool counts_fit(const struct tk_publish_key *key)
                key->origin_count <= most && key->method_count <= most && key->path_count <= most;
 }
 
-/* ---- the two policies ---- */
+/* ---- the policies ---- */
 
-enum tk_err tk_compile_key(struct tk_publisher *publisher, const struct tk_publish_key *key,
-                           uint32_t *ret_policy)
+enum tk_err tk_publish_key_policy(struct tk_publisher *publisher, const struct tk_publish_key *key,
+                                  uint32_t *ret_policy)
 {
         uint64_t words[PATTERN_WORDS];
         uint16_t word_count;
@@ -173,16 +173,17 @@ enum tk_err tk_compile_key(struct tk_publisher *publisher, const struct tk_publi
         return builder.fits ? tk_intern_policy(publisher, TK_RECORD_KEY_POLICY, ret_policy) : TK_INVALID;
 }
 
-enum tk_err tk_compile_subscription(struct tk_publisher *publisher,
-                                    const struct tk_publish_subscription *subscription, uint32_t *ret_policy)
+enum tk_err tk_publish_subscription_policy(struct tk_publisher *publisher,
+                                           const struct tk_publish_subscription *subscription,
+                                           uint32_t *ret_policy)
 {
         struct builder builder = begin(publisher);
         enum tk_err err = add_limits(&builder, subscription->limits, subscription->limit_count, true);
         return err ? err : tk_intern_policy(publisher, TK_RECORD_LIMITS, ret_policy);
 }
 
-enum tk_err tk_compile_route(struct tk_publisher *publisher, const struct tk_publish_route *route,
-                             uint32_t *ret_policy)
+enum tk_err tk_intern_route_policy(struct tk_publisher *publisher, const struct tk_publish_route *route,
+                                   uint32_t *ret_policy)
 {
         struct builder builder = begin(publisher);
         for (uint32_t i = 0; i < route->limit_count && i < TK_POLICY_LIMITS_MAX; i++)

@@ -29,13 +29,15 @@ static void insert(struct tk_index *index, struct tk_index_entry entry)
         index->count++;
 }
 
-enum tk_err tk_index_reserve(struct tk_index *index)
+enum tk_err tk_index_reserve(struct tk_index *index, size_t count)
 {
-        size_t room = index->entries ? index->mask + 1 : 0;
-        if (index->count + 1 <= room / 2)
+        size_t room = index->entries ? index->mask + 1 : 0, wanted = room ? room : FIRST_ENTRIES;
+        while (index->count + count > wanted / 2)
+                wanted *= 2;
+        if (wanted == room)
                 return TK_OK;
 
-        struct tk_index bigger = {.mask = (room ? room * 2 : FIRST_ENTRIES) - 1};
+        struct tk_index bigger = {.mask = wanted - 1};
         bigger.entries = tk_calloc(bigger.mask + 1, sizeof *bigger.entries);
         if (!bigger.entries)
                 return TK_NOMEM;

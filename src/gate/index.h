@@ -25,8 +25,8 @@ struct tk_index {
 void tk_index_init(struct tk_index *index);
 void tk_index_fini(struct tk_index *index);
 
-/* Make room, so that the next tk_index_add() cannot fail. TK_NOMEM. */
-enum tk_err tk_index_reserve(struct tk_index *index);
+/* Make room, so that the next `count` calls of tk_index_add() cannot fail. TK_NOMEM. */
+enum tk_err tk_index_reserve(struct tk_index *index, size_t count);
 void tk_index_add(struct tk_index *index, uint32_t hash, uint32_t ref);
 
 /* The references with this hash, one a call, 0 after the last. *cursor starts at 0. */

@@ -25,6 +25,33 @@ static uint32_t hash_ids(enum tk_record_kind kind, uint32_t id, struct tk_str te
         return tk_fnv_fold(tk_fnv(tk_fnv(TK_FNV_START, ids, sizeof ids), text.ptr, text.len));
 }
 
+/* ---- what there is, in the daemon's memory ---- */
+
+/* The consumer of which this is the first record; 0: it is none of these. */
+static uint32_t first_of(const struct tk_publisher *publisher, const struct tk_format_record *record)
+{
+        uint32_t consumer_id = ((const struct tk_format_consumer *)(const void *)record)->consumer_id;
+        return record->kind == TK_RECORD_CONSUMER && !tk_ids_get(&publisher->consumers, consumer_id)
+                       ? consumer_id
+                       : 0;
+}
+
+static enum tk_err reserve_memory(struct tk_publisher *publisher, const struct tk_format_record *record)
+{
+        uint32_t consumer_id = first_of(publisher, record);
+        return consumer_id ? tk_ids_reserve(&publisher->consumers, consumer_id)
+                           : tk_index_reserve(&publisher->index, 1);
+}
+
+static void remember(struct tk_publisher *publisher, const struct tk_format_record *record, uint32_t ref)
+{
+        uint32_t consumer_id = first_of(publisher, record);
+        if (consumer_id)
+                tk_ids_set(&publisher->consumers, consumer_id, ref);
+        else
+                tk_index_add(&publisher->index, record->hash, ref);
+}
+
 /* ---- append ---- */
 
 /* `record` is complete but for kind, hash and next. */
@@ -35,17 +62,17 @@ static enum tk_err append(struct tk_publisher *publisher, struct tk_format_recor
         uint64_t line = tk_area_used(area);
         uint64_t end_line = line + record->size_bytes / TK_POLICY_LINE_BYTES;
 
-        enum tk_err err = tk_index_reserve(&publisher->index);
+        record->kind = (uint16_t)kind;
+        record->hash = hash;
+        enum tk_err err = reserve_memory(publisher, record);
         if (!err)
                 err = tk_area_reserve(area, end_line);
         if (err)
                 return err;
 
-        record->kind = (uint16_t)kind;
-        record->hash = hash;
         memcpy(area->lines + line * TK_POLICY_LINE_BYTES, record, record->size_bytes);
         tk_area_use(area, end_line);
-        tk_index_add(&publisher->index, hash, (uint32_t)line);
+        remember(publisher, record, (uint32_t)line);
         *ret_ref = (uint32_t)line;
         return TK_OK;
 }
@@ -142,40 +169,39 @@ enum tk_err tk_intern_environment(struct tk_publisher *publisher,
 
 /* ---- consumers ---- */
 
-/* The first record of this consumer, to which lines refer, and if asked the one with this name. */
-static uint32_t find_consumer(const struct tk_publisher *publisher, uint32_t consumer_id, struct tk_str name,
-                              uint32_t *ret_named)
-{
-        uint32_t hash = hash_ids(TK_RECORD_CONSUMER, consumer_id, TK_STR_NONE);
-        uint32_t first = 0, ref;
-        size_t cursor = 0;
-
-        *ret_named = 0;
-        while ((ref = tk_index_next(&publisher->index, hash, &cursor))) {
-                const struct tk_format_consumer *record = (const void *)record_at(publisher, ref);
-                struct tk_str its_name;
-                if (record->head.kind != TK_RECORD_CONSUMER || record->consumer_id != consumer_id)
-                        continue;
-                if (first == 0 || ref < first)
-                        first = ref;
-                if (tk_policy_text(&record->head, record->name, &its_name) && tk_str_equal(its_name, name))
-                        *ret_named = ref;
-        }
-        return first;
-}
-
+/* The first record of a consumer, to which lines refer. */
 uint32_t tk_intern_find_consumer(const struct tk_publisher *publisher, uint32_t consumer_id)
 {
-        uint32_t named;
-        return find_consumer(publisher, consumer_id, TK_STR_NONE, &named);
+        return tk_ids_get(&publisher->consumers, consumer_id);
+}
+
+static bool has_name(const struct tk_publisher *publisher, uint32_t ref, uint32_t consumer_id,
+                     struct tk_str name)
+{
+        const struct tk_format_consumer *record = (const void *)record_at(publisher, ref);
+        struct tk_str its_name;
+        return record->head.kind == TK_RECORD_CONSUMER && record->consumer_id == consumer_id &&
+               tk_policy_text(&record->head, record->name, &its_name) && tk_str_equal(its_name, name);
+}
+
+/* Of a consumer's records, one for each name that it ever had, the one with this; 0: there is none. */
+static uint32_t find_named(const struct tk_publisher *publisher, uint32_t first, uint32_t consumer_id,
+                           struct tk_str name)
+{
+        uint32_t hash = hash_ids(TK_RECORD_CONSUMER, consumer_id, TK_STR_NONE);
+        uint32_t ref = first;
+        size_t cursor = 0;
+        while (ref && !has_name(publisher, ref, consumer_id, name))
+                ref = tk_index_next(&publisher->index, hash, &cursor);
+        return ref;
 }
 
 enum tk_err tk_intern_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer)
 {
-        if (!name_fits(consumer->name))
+        if (consumer->id == 0 || !name_fits(consumer->name))
                 return TK_INVALID;
-        uint32_t named;
-        uint32_t first = find_consumer(publisher, consumer->id, consumer->name, &named);
+        uint32_t first = tk_intern_find_consumer(publisher, consumer->id);
+        uint32_t named = find_named(publisher, first, consumer->id, consumer->name);
 
         if (!named) {
                 struct tk_format_consumer *record = begin(publisher, sizeof *record);
@@ -337,76 +363,57 @@ static enum tk_err take_pattern(struct tk_publisher *publisher, uint32_t ref)
         struct tk_str text;
         if (!bits)
                 return TK_NOMEM;
-        if (record->bit >= TK_POLICY_PATTERNS_MAX || !tk_policy_text(&record->head, record->text, &text))
-                return TK_CORRUPT;
 
         if (record->bit >= bits->next_bit)
                 bits->next_bit = record->bit + 1;
-        if (!tk_policy_find_pattern(arena(publisher), record->api_id, text))
+        if (tk_policy_text(&record->head, record->text, &text) &&
+            !tk_policy_find_pattern(arena(publisher), record->api_id, text))
                 link_pattern(publisher, ref);
         return TK_OK;
 }
 
-static enum tk_err take_environment(struct tk_publisher *publisher, uint32_t ref)
+static void take_environment(struct tk_publisher *publisher, uint32_t ref)
 {
         const struct tk_format_environment *record = (const void *)record_at(publisher, ref);
         struct tk_str api, name;
-        if (!tk_policy_text(&record->head, record->api, &api) ||
-            !tk_policy_text(&record->head, record->name, &name))
-                return TK_CORRUPT;
-        if (!tk_policy_find_environment(arena(publisher), api, name))
+        if (tk_policy_text(&record->head, record->api, &api) &&
+            tk_policy_text(&record->head, record->name, &name) &&
+            !tk_policy_find_environment(arena(publisher), api, name))
                 link_environment(publisher, ref);
-        return TK_OK;
 }
 
 /* One that a killed daemon made and did not bind stays unlinked: nobody refers to it, and the next one like it is another. */
-static enum tk_err take_route(struct tk_publisher *publisher, uint32_t ref)
+static void take_route(struct tk_publisher *publisher, uint32_t ref)
 {
         struct tk_format_route *record = (void *)record_at(publisher, ref);
-        struct tk_str method, template;
-        if (!tk_policy_text(&record->head, record->method, &method) ||
-            !tk_policy_text(&record->head, record->template, &template))
-                return TK_CORRUPT;
         if (atomic_load_explicit(&record->binding, memory_order_relaxed))
                 tk_intern_link_route(publisher, record);
-        return TK_OK;
 }
 
-static enum tk_err take_record(struct tk_publisher *publisher, uint32_t ref)
+static enum tk_err take_record(struct tk_publisher *publisher, const struct tk_format_record *record,
+                               uint32_t ref)
 {
-        static const size_t least[] = {
-                [TK_RECORD_ENVIRONMENT] = sizeof(struct tk_format_environment),
-                [TK_RECORD_PATTERN] = sizeof(struct tk_format_pattern),
-                [TK_RECORD_CONSUMER] = sizeof(struct tk_format_consumer),
-                [TK_RECORD_KEY_POLICY] = sizeof(struct tk_format_policy),
-                [TK_RECORD_LIMITS] = sizeof(struct tk_format_policy),
-                [TK_RECORD_ROUTE] = sizeof(struct tk_format_route),
-        };
-        const struct tk_format_record *record = record_at(publisher, ref);
-        if (record->kind == 0 || record->kind >= sizeof least / sizeof *least || record->size_bytes == 0 ||
-            record->size_bytes % TK_POLICY_LINE_BYTES ||
-            !tk_policy_record(arena(publisher), ref, (enum tk_record_kind)record->kind, least[record->kind]))
-                return TK_CORRUPT;
-
-        enum tk_err err = tk_index_reserve(&publisher->index);
+        enum tk_err err = reserve_memory(publisher, record);
         if (err)
                 return err;
-        tk_index_add(&publisher->index, record->hash, ref);
+        remember(publisher, record, ref);
         if (record->kind == TK_RECORD_PATTERN)
                 return take_pattern(publisher, ref);
+        if (record->kind == TK_RECORD_ENVIRONMENT)
+                take_environment(publisher, ref);
         if (record->kind == TK_RECORD_ROUTE)
-                return take_route(publisher, ref);
-        return record->kind == TK_RECORD_ENVIRONMENT ? take_environment(publisher, ref) : TK_OK;
+                take_route(publisher, ref);
+        return TK_OK;
 }
 
-enum tk_err tk_intern_rebuild(struct tk_publisher *publisher)
+enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t indexed_count)
 {
         uint64_t used = tk_area_used(arena(publisher));
-        for (uint64_t line = 1; line < used;) {
-                enum tk_err err = take_record(publisher, (uint32_t)line);
-                if (err)
-                        return err;
-                line += record_at(publisher, (uint32_t)line)->size_bytes / TK_POLICY_LINE_BYTES;
+        enum tk_err err = tk_index_reserve(&publisher->index, indexed_count);
+        for (uint64_t line = 1; line < used && !err;) {
+                const struct tk_format_record *record = record_at(publisher, (uint32_t)line);
+                err = take_record(publisher, record, (uint32_t)line);
+                line += record->size_bytes / TK_POLICY_LINE_BYTES;
         }
-        return TK_OK;
+        return err;
 }

@@ -37,6 +37,7 @@ static void set_time(struct tk_publisher *publisher, uint64_t wall_ns)
 static void forget_records(struct tk_publisher *publisher)
 {
         tk_index_fini(&publisher->index);
+        tk_ids_fini(&publisher->consumers);
         publisher->api_count = 0;
 }
 
@@ -64,13 +65,14 @@ static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installat
                 return err;
 
         const char *why;
+        uint64_t indexed_count;
         const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
         if (memcmp(keys->installation, installation, sizeof keys->installation) != 0)
                 err = TK_CORRUPT;
         if (!err)
-                err = tk_intern_rebuild(publisher);
-        if (!err && !tk_publisher_check(publisher, &why))
-                err = TK_CORRUPT;
+                err = tk_publisher_verify(publisher, &indexed_count, &why);
+        if (!err)
+                err = tk_intern_rebuild(publisher, indexed_count);
         if (err) {
                 tk_files_close(&publisher->files);
                 forget_records(publisher);
@@ -122,6 +124,7 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
         publisher->sizes = sizes ? *sizes : tk_gate_sizes_default;
         tk_files_init(&publisher->files);
         tk_index_init(&publisher->index);
+        tk_ids_init(&publisher->consumers);
 
         enum tk_err err = TK_OK;
         publisher->scratch = tk_malloc(TK_POLICY_BYTES_MAX);

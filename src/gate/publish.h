@@ -100,6 +100,7 @@ struct tk_publish_subscription {
         int64_t started_s; /* anchor of anchored windows */
         const struct tk_limit_def *limits;
         uint32_t limit_count;              /* 0 to 8 */
+        uint32_t policy;                   /* these limits' record, where it is known; 0: make or find it */
         struct tk_publish_credits credits; /* for limits of kind TK_LIMIT_CREDITS */
 };
 /*
@@ -139,8 +140,21 @@ struct tk_publish_key {
         const struct tk_cidr *cidrs;
         const struct tk_str *origins, *methods, *paths;
         uint32_t cidr_count, origin_count, method_count, path_count;
+        uint32_t
+                policy; /* the record of api_id and of scopes to path_count, where it is known; 0: make or find it */
 };
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key);
+
+/*
+ * The record of a key's API, scopes, limits and restrictions, or of a subscription's limits, for who publishes many that have the
+ * same: put into `policy` of each it stands for these, which are not looked at again. Changes nothing that is in force.
+ *   ret_policy  good until the publisher is closed or renewed
+ */
+enum tk_err tk_publish_key_policy(struct tk_publisher *publisher, const struct tk_publish_key *key,
+                                  uint32_t *ret_policy);
+enum tk_err tk_publish_subscription_policy(struct tk_publisher *publisher,
+                                           const struct tk_publish_subscription *subscription,
+                                           uint32_t *ret_policy);
 
 /* What the files hold, for /metrics and tests. */
 struct tk_publisher_stats {

@@ -78,10 +78,10 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                 return TK_INVALID;
 
         void *place;
-        uint32_t policy;
+        uint32_t policy = subscription->policy;
         enum tk_err err = open_line(publisher, TK_FILE_SUBSCRIPTIONS, subscription->id, &place);
-        if (!err)
-                err = tk_compile_subscription(publisher, subscription, &policy);
+        if (!err && !policy)
+                err = tk_publish_subscription_policy(publisher, subscription, &policy);
         if (err)
                 return err;
 
@@ -122,7 +122,7 @@ enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_pub
         if (route->id == 0 || !tk_intern_find_environment(publisher, route->environment_id))
                 return route->id == 0 ? TK_INVALID : TK_NOT_FOUND;
         struct tk_area *meters = tk_publisher_area(publisher, TK_FILE_METERS);
-        enum tk_err err = tk_compile_route(publisher, route, &policy);
+        enum tk_err err = tk_intern_route_policy(publisher, route, &policy);
         if (!err) /* room for its meter first: a record that gets none would stay, and the next try make another */
                 err = tk_area_reserve(meters, tk_area_used(meters) + TK_METER_LINES_MAX);
         if (!err)
@@ -243,7 +243,7 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
 {
         struct key_words words;
         void *place;
-        uint32_t policy;
+        uint32_t policy = key->policy;
         enum tk_err err = fill_words(publisher, key, &words);
         if (!err)
                 err = open_line(publisher, TK_FILE_KEYS, key->id, &place);
@@ -256,8 +256,8 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
                 put(&line->control, words.control); /* takes no room, so it does not fail for want of it */
         if (key->foreign)
                 err = tk_foreign_reserve(publisher);
-        if (!err)
-                err = tk_compile_key(publisher, key, &policy);
+        if (!err && !policy)
+                err = tk_publish_key_policy(publisher, key, &policy);
         if (err)
                 return err;
 

@@ -6,6 +6,7 @@
 #define TK_GATE_PUBLISHER_H
 
 #include "gate/files.h"
+#include "gate/ids.h"
 #include "gate/index.h"
 #include "gate/meter.h"
 #include "gate/policy.h"
@@ -27,7 +28,8 @@ struct tk_publisher {
         int dir_fd, lock_fd;
         struct tk_gate_sizes sizes; /* of a new set of files */
         struct tk_files files;
-        struct tk_index index;
+        struct tk_index index;   /* every record by its hash, but the first of each consumer */
+        struct tk_ids consumers; /* the first record of each */
         struct tk_api_bits *api_bits;
         size_t api_count, api_room;
         uint64_t reservations_cursor, named_cursor; /* of the sweeps */
@@ -41,8 +43,11 @@ static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publi
 
 /* ---- intern.c: records, each content once ---- */
 
-/* Walk the arena and index it; link what a killed daemon left unlinked. TK_CORRUPT, TK_NOMEM. */
-enum tk_err tk_intern_rebuild(struct tk_publisher *publisher);
+/*
+ * Index an arena that passed tk_publisher_verify(); link what a killed daemon left unlinked. TK_NOMEM.
+ *   indexed_count  what that counted
+ */
+enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t indexed_count);
 
 /* References of what was published; 0: it was not. */
 uint32_t tk_intern_find_environment(const struct tk_publisher *publisher, uint32_t environment_id);
@@ -62,14 +67,9 @@ enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, s
 /* The policy in `scratch`, its head's size set. */
 enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t *ret_ref);
 
-/* ---- compile.c: definitions to policies ---- */
-
-enum tk_err tk_compile_key(struct tk_publisher *publisher, const struct tk_publish_key *key,
-                           uint32_t *ret_policy);
-enum tk_err tk_compile_subscription(struct tk_publisher *publisher,
-                                    const struct tk_publish_subscription *subscription, uint32_t *ret_policy);
-enum tk_err tk_compile_route(struct tk_publisher *publisher, const struct tk_publish_route *route,
-                             uint32_t *ret_policy);
+/* compile.c: the record of a route's limits. */
+enum tk_err tk_intern_route_policy(struct tk_publisher *publisher, const struct tk_publish_route *route,
+                                   uint32_t *ret_policy);
 
 /* ---- extents.c: meters ---- */
 
@@ -111,5 +111,14 @@ void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uin
 
 /* NULL when its table is sound; else what is not. */
 const char *tk_foreign_check(const struct tk_publisher *publisher);
+
+/* ---- verify.c ---- */
+
+/*
+ * As tk_publisher_check(). TK_CORRUPT, and why; TK_NOMEM, which says nothing of the files.
+ *   ret_indexed_count  records in the arena that are no consumers
+ */
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_indexed_count,
+                                const char **ret_why);
 
 #endif

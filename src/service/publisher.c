@@ -7,6 +7,9 @@
 
 #include "core/alloc.h"
 #include "core/arena.h"
+#include "registry/walk.h"
+#include "service/owners.h"
+#include "service/terms.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,16 +21,18 @@ struct tk_feeder {
         pthread_mutex_t mutex;
         struct tk_registry *registry;
         struct tk_publisher *files;
+        struct tk_terms *terms;
         struct tk_publish_room
                 promised; /* to changes that are under way; line numbers need no promise: lines stay */
         _Atomic uint64_t wanted_seq; /* highest committed; applied_seq lags only after a failure */
 };
 
-/* One pass: a read transaction and scratch memory. */
+/* One pass: a read transaction, scratch memory, and for a pass over all keys whose they are. */
 struct pass {
         struct tk_feeder *feeder;
         struct tk_txn *txn;
         struct tk_arena arena;
+        struct tk_owners *owners;
 };
 
 /* ---- one object at a time ---- */
@@ -48,29 +53,25 @@ static enum tk_err publish_environment(struct pass *pass, const struct tk_enviro
         return tk_publish_environment(pass->feeder->files, &published);
 }
 
-static enum tk_err publish_consumer_name(struct pass *pass, const struct tk_consumer *consumer)
+static enum tk_err publish_consumer(struct pass *pass, uint64_t id, struct tk_str name)
 {
-        struct tk_publish_consumer published = {.id = (uint32_t)consumer->id, .name = consumer->name};
+        struct tk_publish_consumer published = {.id = (uint32_t)id, .name = name};
         return tk_publish_consumer(pass->feeder->files, &published);
 }
 
-static enum tk_err publish_subscription(struct pass *pass, const struct tk_subscription *subscription)
+static enum tk_err publish_subscription(const struct tk_subscription_row *row, void *context)
 {
-        struct tk_plan plan;
-        enum tk_err err = tk_plan_get(pass->txn, subscription->plan_id, &pass->arena, &plan);
-        if (err != TK_OK)
-                return err;
+        struct pass *pass = context;
         struct tk_publish_subscription published = {
-                .id = (uint32_t)subscription->id,
-                .environment_id = (uint32_t)subscription->environment_id,
-                .consumer_id = (uint32_t)subscription->consumer_id,
-                .suspended = subscription->state == TK_STATE_SUSPENDED,
-                .ended = subscription->state == TK_STATE_ENDED,
-                .started_s = subscription->started_s,
-                .limits = plan.limits,
-                .limit_count = plan.limit_count,
+                .id = (uint32_t)row->id,
+                .environment_id = (uint32_t)row->environment_id,
+                .consumer_id = (uint32_t)row->consumer_id,
+                .suspended = row->state == TK_STATE_SUSPENDED,
+                .ended = row->state == TK_STATE_ENDED,
+                .started_s = row->started_s,
         };
-        return tk_publish_subscription(pass->feeder->files, &published);
+        enum tk_err err = tk_terms_of_plan(pass->feeder->terms, row->limits, &published.policy);
+        return err == TK_OK ? tk_publish_subscription(pass->feeder->files, &published) : err;
 }
 
 static enum tk_publish_state publish_state(enum tk_state state)
@@ -87,126 +88,54 @@ static enum tk_publish_state publish_state(enum tk_state state)
         return TK_PUBLISH_REVOKED;
 }
 
-/* Everything about a key that the gate holds, from the registry's tables. Slices live in the pass's arena. */
-static enum tk_err gather_key(struct pass *pass, const struct tk_key *key,
-                              struct tk_publish_key *ret_published)
+static enum tk_err find_owner(const struct pass *pass, const struct tk_key_row *row,
+                              struct tk_owner *ret_owner)
 {
-        struct tk_environment environment;
-        struct tk_consumer consumer;
-        struct tk_subscription subscription = {0};
-        enum tk_err err = tk_environment_get(pass->txn, key->environment_id, &pass->arena, &environment);
-        if (err == TK_OK)
-                err = tk_consumer_get(pass->txn, key->consumer_id, &pass->arena, &consumer);
+        return pass->owners ? tk_owners_find(pass->owners, row->environment_id, row->consumer_id, ret_owner)
+                            : tk_owner_read(pass->txn, row->environment_id, row->consumer_id, ret_owner);
+}
+
+/* All that the gate holds of a key but its policy. */
+static enum tk_err describe_key(const struct pass *pass, const struct tk_key_row *row,
+                                struct tk_publish_key *ret_published)
+{
+        struct tk_owner owner;
+        enum tk_err err = find_owner(pass, row, &owner);
         if (err != TK_OK)
                 return err;
-        err = tk_subscription_find(pass->txn, key->consumer_id, key->environment_id, &pass->arena,
-                                   &subscription);
-        if (err != TK_OK && err != TK_NOT_FOUND)
-                return err;
         *ret_published = (struct tk_publish_key){
-                .id = key->id,
-                .state = publish_state(key->state),
-                .consumer_suspended = consumer.state != TK_STATE_ACTIVE,
-                .foreign = key->foreign,
-                .generation = key->generation,
-                .pepper_version = key->pepper_version,
-                .digest = key->digest,
-                .environment_id = (uint32_t)key->environment_id,
-                .api_id = (uint32_t)environment.api_id,
-                .consumer_id = (uint32_t)key->consumer_id,
-                .subscription_id = (uint32_t)subscription.id,
-                .not_before_s = key->not_before_s,
-                .expires_s = key->expires_s,
-                .scopes = key->scopes,
-                .scope_count = key->scope_count,
-                .limits = key->limits,
-                .limit_count = key->limit_count,
-                .cidrs = key->restrictions.cidrs,
-                .origins = key->restrictions.origins,
-                .methods = key->restrictions.methods,
-                .paths = key->restrictions.paths,
-                .cidr_count = key->restrictions.cidr_count,
-                .origin_count = key->restrictions.origin_count,
-                .method_count = key->restrictions.method_count,
-                .path_count = key->restrictions.path_count,
+                .id = row->id,
+                .state = publish_state(row->state),
+                .consumer_suspended = owner.suspended,
+                .foreign = row->foreign,
+                .generation = row->generation,
+                .pepper_version = row->pepper_version,
+                .digest = row->digest,
+                .environment_id = (uint32_t)row->environment_id,
+                .api_id = owner.api_id,
+                .consumer_id = (uint32_t)row->consumer_id,
+                .subscription_id = owner.subscription_id,
+                .not_before_s = row->not_before_s,
+                .expires_s = row->expires_s,
         };
         return TK_OK;
 }
 
-static enum tk_err publish_subscription_by_id(struct pass *pass, uint64_t id)
-{
-        struct tk_subscription subscription;
-        enum tk_err err = tk_subscription_get(pass->txn, id, &pass->arena, &subscription);
-        return err == TK_OK ? publish_subscription(pass, &subscription) : err;
-}
-
 /* As it is now, the key may belong to a subscription whose own row comes later in the feed. */
-static enum tk_err publish_key(struct pass *pass, const struct tk_key *key)
+static enum tk_err publish_key(const struct tk_key_row *row, void *context)
 {
+        struct pass *pass = context;
         struct tk_publish_key published;
-        enum tk_err err = gather_key(pass, key, &published);
+        enum tk_err err = describe_key(pass, row, &published);
+        if (err == TK_OK)
+                err = tk_terms_of_key(pass->feeder->terms, published.api_id, row, &published.policy);
         if (err != TK_OK)
                 return err;
         err = tk_publish_key(pass->feeder->files, &published);
         if (err != TK_NOT_FOUND || published.subscription_id == 0)
                 return err;
-        err = publish_subscription_by_id(pass, published.subscription_id);
+        err = tk_subscription_walk_one(pass->txn, published.subscription_id, publish_subscription, pass);
         return err == TK_OK ? tk_publish_key(pass->feeder->files, &published) : err;
-}
-
-/* ---- walks over many: each page in an arena of its own, so that memory stays bounded ---- */
-
-typedef enum tk_err key_visitor(struct pass *pass, const struct tk_key *key, void *context);
-
-static enum tk_err each_key(struct pass *outer, const struct tk_key_filter *filter, key_visitor *visit,
-                            void *context)
-{
-        struct tk_page page = {.limit = LIST_BATCH};
-        for (;;) {
-                struct pass pass = {.feeder = outer->feeder, .txn = outer->txn};
-                tk_arena_init(&pass.arena, 0);
-                struct tk_key **keys;
-                size_t count = 0;
-                enum tk_err err = tk_key_list(pass.txn, filter, page, &pass.arena, &keys, &count);
-                for (size_t i = 0; err == TK_OK && i < count; i++) {
-                        err = visit(&pass, keys[i], context);
-                        page.after_id = keys[i]->id;
-                }
-                tk_arena_fini(&pass.arena);
-                if (err != TK_OK || count < page.limit)
-                        return err;
-        }
-}
-
-static enum tk_err visit_publish(struct pass *pass, const struct tk_key *key, void *context)
-{
-        (void)context;
-        return publish_key(pass, key);
-}
-
-static enum tk_err publish_keys(struct pass *pass, const struct tk_key_filter *filter)
-{
-        return each_key(pass, filter, visit_publish, NULL);
-}
-
-static enum tk_err publish_subscriptions(struct pass *outer, const struct tk_subscription_filter *filter)
-{
-        struct tk_page page = {.limit = LIST_BATCH};
-        for (;;) {
-                struct pass pass = {.feeder = outer->feeder, .txn = outer->txn};
-                tk_arena_init(&pass.arena, 0);
-                struct tk_subscription *subscriptions;
-                size_t count = 0;
-                enum tk_err err =
-                        tk_subscription_list(pass.txn, filter, page, &pass.arena, &subscriptions, &count);
-                for (size_t i = 0; err == TK_OK && i < count; i++) {
-                        err = publish_subscription(&pass, &subscriptions[i]);
-                        page.after_id = subscriptions[i].id;
-                }
-                tk_arena_fini(&pass.arena);
-                if (err != TK_OK || count < page.limit)
-                        return err;
-        }
 }
 
 static enum tk_err publish_environments(struct pass *outer, uint64_t api_id)
@@ -229,23 +158,9 @@ static enum tk_err publish_environments(struct pass *outer, uint64_t api_id)
         }
 }
 
-static enum tk_err publish_consumer_names(struct pass *outer)
+static enum tk_err visit_consumer(const struct tk_consumer_row *row, void *context)
 {
-        struct tk_page page = {.limit = LIST_BATCH};
-        for (;;) {
-                struct pass pass = {.feeder = outer->feeder, .txn = outer->txn};
-                tk_arena_init(&pass.arena, 0);
-                struct tk_consumer *consumers;
-                size_t count = 0;
-                enum tk_err err = tk_consumer_list(pass.txn, page, &pass.arena, &consumers, &count);
-                for (size_t i = 0; err == TK_OK && i < count; i++) {
-                        err = publish_consumer_name(&pass, &consumers[i]);
-                        page.after_id = consumers[i].id;
-                }
-                tk_arena_fini(&pass.arena);
-                if (err != TK_OK || count < page.limit)
-                        return err;
-        }
+        return publish_consumer(context, row->id, row->name);
 }
 
 /* ---- what a feed row stands for ---- */
@@ -263,34 +178,35 @@ static enum tk_err apply_consumer(struct pass *pass, const struct tk_feed_row *r
         struct tk_consumer consumer;
         enum tk_err err = tk_consumer_get(pass->txn, row->object_id, &pass->arena, &consumer);
         if (err == TK_OK)
-                err = publish_consumer_name(pass, &consumer);
+                err = publish_consumer(pass, consumer.id, consumer.name);
         if (err != TK_OK || row->version == 1)
                 return err; /* a new consumer has no keys */
-        struct tk_key_filter filter = {.consumer_id = consumer.id};
-        return publish_keys(pass, &filter);
+        return tk_key_walk_consumer(pass->txn, consumer.id, 0, publish_key, pass);
+}
+
+struct subscription_change {
+        struct pass *pass;
+        uint64_t consumer_id, environment_id;
+        bool ended;
+};
+
+static enum tk_err visit_subscription(const struct tk_subscription_row *row, void *context)
+{
+        struct subscription_change *change = context;
+        change->consumer_id = row->consumer_id;
+        change->environment_id = row->environment_id;
+        change->ended = row->state == TK_STATE_ENDED;
+        return publish_subscription(row, change->pass);
 }
 
 /* The keys of its consumer there point to it from its creation to its end. */
 static enum tk_err apply_subscription(struct pass *pass, const struct tk_feed_row *row)
 {
-        struct tk_subscription subscription;
-        enum tk_err err = tk_subscription_get(pass->txn, row->object_id, &pass->arena, &subscription);
-        if (err == TK_OK)
-                err = publish_subscription(pass, &subscription);
-        if (err != TK_OK || (row->version != 1 && subscription.state != TK_STATE_ENDED))
+        struct subscription_change change = {.pass = pass};
+        enum tk_err err = tk_subscription_walk_one(pass->txn, row->object_id, visit_subscription, &change);
+        if (err != TK_OK || (row->version != 1 && !change.ended))
                 return err;
-        struct tk_key_filter filter = {.consumer_id = subscription.consumer_id,
-                                       .environment_id = subscription.environment_id};
-        return publish_keys(pass, &filter);
-}
-
-static enum tk_err apply_key(struct pass *pass, uint64_t id)
-{
-        struct tk_key *key = tk_arena_alloc(&pass->arena, sizeof(*key));
-        if (!key)
-                return TK_NOMEM;
-        enum tk_err err = tk_key_get(pass->txn, id, &pass->arena, key);
-        return err == TK_OK ? publish_key(pass, key) : err;
+        return tk_key_walk_consumer(pass->txn, change.consumer_id, change.environment_id, publish_key, pass);
 }
 
 static enum tk_err apply(struct pass *pass, const struct tk_feed_row *row)
@@ -301,14 +217,13 @@ static enum tk_err apply(struct pass *pass, const struct tk_feed_row *row)
         case TK_OBJECT_ENVIRONMENT:
                 return apply_environment(pass, row->object_id);
         case TK_OBJECT_PLAN:
-                return publish_subscriptions(pass,
-                                             &(struct tk_subscription_filter){.plan_id = row->object_id});
+                return tk_subscription_walk_plan(pass->txn, row->object_id, publish_subscription, pass);
         case TK_OBJECT_CONSUMER:
                 return apply_consumer(pass, row);
         case TK_OBJECT_SUBSCRIPTION:
                 return apply_subscription(pass, row);
         case TK_OBJECT_KEY:
-                return apply_key(pass, row->object_id);
+                return tk_key_walk_one(pass->txn, row->object_id, publish_key, pass);
         case TK_OBJECT_SCOPE:  /* reaches the gate with the keys that are granted it */
         case TK_OBJECT_PEPPER: /* deciders are given peppers when they start */
                 return TK_OK;
@@ -378,23 +293,30 @@ enum tk_err tk_feeder_advance(struct tk_feeder *feeder, uint64_t feed_seq)
 
 /* ---- start ---- */
 
+static enum tk_err publish_keys(struct pass *pass)
+{
+        enum tk_err err = tk_owners_load(pass->txn, &pass->owners);
+        if (err == TK_OK)
+                err = tk_key_walk(pass->txn, publish_key, pass);
+        tk_owners_free(pass->owners);
+        return err;
+}
+
 static enum tk_err rebuild(struct tk_txn *txn, void *context)
 {
         struct pass pass = {.feeder = context, .txn = txn};
-        tk_arena_init(&pass.arena, 0);
         uint64_t feed_seq = 0;
         enum tk_err err = tk_feed_last(txn, &feed_seq);
         if (err == TK_OK)
                 err = publish_environments(&pass, 0);
         if (err == TK_OK)
-                err = publish_consumer_names(&pass);
+                err = tk_consumer_walk(txn, visit_consumer, &pass);
         if (err == TK_OK)
-                err = publish_subscriptions(&pass, &(struct tk_subscription_filter){0});
+                err = tk_subscription_walk(txn, publish_subscription, &pass);
         if (err == TK_OK)
-                err = publish_keys(&pass, &(struct tk_key_filter){0});
+                err = publish_keys(&pass);
         if (err == TK_OK)
                 tk_publisher_set_applied(pass.feeder->files, feed_seq);
-        tk_arena_fini(&pass.arena);
         return err;
 }
 
@@ -414,6 +336,8 @@ static enum tk_err bring_up(struct tk_feeder *feeder, uint64_t applied_seq, stru
                 err = tk_publisher_renew(feeder->files, fault);
                 applied_seq = 0;
         }
+        if (err == TK_OK)
+                err = tk_terms_new(feeder->files, &feeder->terms);
         if (err != TK_OK)
                 return err;
         atomic_store(&feeder->wanted_seq, committed_seq);
@@ -452,6 +376,7 @@ void tk_feeder_close(struct tk_feeder *feeder)
 {
         if (!feeder)
                 return;
+        tk_terms_free(feeder->terms);
         tk_publisher_close(feeder->files);
         pthread_mutex_destroy(&feeder->mutex);
         tk_free(feeder);
@@ -519,19 +444,19 @@ void tk_feeder_stats(struct tk_feeder *feeder, struct tk_publisher_stats *ret_st
 /* ---- comparison ---- */
 
 struct compare_job {
-        struct tk_feeder *feeder;
+        struct pass pass;
         uint64_t checked, wrong;
 };
 
-static enum tk_err visit_compare(struct pass *pass, const struct tk_key *key, void *context)
+static enum tk_err visit_compare(const struct tk_key_row *row, void *context)
 {
         struct compare_job *job = context;
         struct tk_publish_key expected;
-        enum tk_err err = gather_key(pass, key, &expected);
+        enum tk_err err = describe_key(&job->pass, row, &expected);
         if (err != TK_OK)
                 return err;
         job->checked++;
-        if (!tk_publisher_key_matches(pass->feeder->files, &expected))
+        if (!tk_publisher_key_matches(job->pass.feeder->files, &expected))
                 job->wrong++;
         return TK_OK;
 }
@@ -539,13 +464,17 @@ static enum tk_err visit_compare(struct pass *pass, const struct tk_key *key, vo
 static enum tk_err compare(struct tk_txn *txn, void *context)
 {
         struct compare_job *job = context;
-        struct pass pass = {.feeder = job->feeder, .txn = txn};
-        return each_key(&pass, &(struct tk_key_filter){0}, visit_compare, job);
+        job->pass.txn = txn;
+        enum tk_err err = tk_owners_load(txn, &job->pass.owners);
+        if (err == TK_OK)
+                err = tk_key_walk(txn, visit_compare, job);
+        tk_owners_free(job->pass.owners);
+        return err;
 }
 
 enum tk_err tk_feeder_compare(struct tk_feeder *feeder, uint64_t *ret_checked, uint64_t *ret_wrong)
 {
-        struct compare_job job = {.feeder = feeder};
+        struct compare_job job = {.pass = {.feeder = feeder}};
         pthread_mutex_lock(&feeder->mutex);
         enum tk_err err = tk_registry_read(feeder->registry, compare, &job);
         pthread_mutex_unlock(&feeder->mutex);

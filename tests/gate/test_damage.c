@@ -394,6 +394,43 @@ static void test_a_record_longer_than_the_arena_is_no_record(void **state)
         assert_code(test_decide(test, &ask), TK_CODE_valid);
 }
 
+/* A reference within the arena is none when nothing begins there, or something of another kind. */
+static void test_references_to_other_records_are_found(void **state)
+{
+        struct test_gate *test = *state;
+        struct test_key key;
+        struct tk_limit_def limit = test_window("day", 10, TK_PERIOD_DAY, 0);
+        const char *why;
+        test_subscription_publish(test, 1, &limit, 1);
+        test_key_mint(test, 17, &key);
+        key.published.subscription_id = 1;
+        test_key_publish(test, &key);
+        struct tk_format_key *line = tk_area_at(tk_publisher_area(test->publisher, TK_FILE_KEYS), 17, 1);
+        const struct tk_format_subscription *subscription =
+                tk_area_at(tk_publisher_area(test->publisher, TK_FILE_SUBSCRIPTIONS), 1, 1);
+        uint64_t control = atomic_load(&line->control), binding = atomic_load(&line->binding),
+                 owner = atomic_load(&line->owner);
+        uint32_t refs[] = {tk_control_environment(control), tk_pair_low(binding), tk_pair_high(owner),
+                           tk_pair_low(atomic_load(&subscription->binding))};
+
+        assert_true(tk_publisher_check(test->publisher, &why));
+        for (unsigned i = 0; i < 4; i++) {
+                for (uint32_t beside = 0; beside < 2; beside++) {
+                        uint32_t ref = refs[i] + beside;
+                        atomic_store(&line->control, tk_pair((uint32_t)control, ref));
+                        assert_int_equal(tk_publisher_check(test->publisher, &why), ref == refs[0]);
+                        atomic_store(&line->control, control);
+                        atomic_store(&line->binding, tk_pair(ref, tk_pair_high(binding)));
+                        assert_int_equal(tk_publisher_check(test->publisher, &why), ref == refs[1]);
+                        atomic_store(&line->binding, binding);
+                        atomic_store(&line->owner, tk_pair(tk_pair_low(owner), ref));
+                        assert_int_equal(tk_publisher_check(test->publisher, &why), ref == refs[2]);
+                        atomic_store(&line->owner, owner);
+                }
+        }
+        assert_true(tk_publisher_check(test->publisher, &why));
+}
+
 /* A chain that leads back to where it was ends there. */
 static void test_a_chain_that_loops_ends(void **state)
 {
@@ -427,6 +464,7 @@ int main(void)
                 TEST(test_damaged_content_is_adopted_only_if_sound),
                 TEST(test_references_out_of_bounds_are_no_decision),
                 TEST(test_a_record_longer_than_the_arena_is_no_record),
+                TEST(test_references_to_other_records_are_found),
                 TEST(test_a_chain_that_loops_ends),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -361,7 +361,7 @@ static void test_counters_move_with_the_limits(void **state)
         uint64_t binding;
         struct tk_extent_move move = {.now = tk_files_moment(&test->publisher->files, TEST_NOW_NS)};
         limit = test_window("other", 3, TK_PERIOD_DAY, 0);
-        assert_int_equal(tk_compile_key(test->publisher, &key.published, &policy), TK_OK);
+        assert_int_equal(tk_publish_key_policy(test->publisher, &key.published, &policy), TK_OK);
         const struct tk_extent_of of = {
                 .kind = TK_RECORD_KEY_POLICY, .home = {TK_FILE_KEY_HOMES, 17}, .binding = line->binding};
         assert_int_equal(tk_extent_prepare(test->publisher, &of, policy, &move, &binding), TK_OK);
