@@ -245,9 +245,10 @@ static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, e
         area->reserve_bytes = spec->reserve_bytes;
         area->reserve_lines = (spec->reserve_bytes - spec->first_line) / spec->line_bytes;
         area->growth_lines = spec->growth_lines;
-        area->fd = access == TK_ACCESS_DAEMON ? fd : -1;
+        bool keep = access == TK_ACCESS_DAEMON || file == TK_FILE_EVENTS;
+        area->fd = keep ? fd : -1;
         set_words(files, file);
-        if (access != TK_ACCESS_DAEMON)
+        if (!keep)
                 close(fd);
         return TK_OK;
 }
@@ -297,6 +298,23 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
                 return err;
         }
         *ret_files = files;
+        return TK_OK;
+}
+
+enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file)
+{
+        struct tk_area *area = &files->areas[file];
+        struct stat old, new;
+        int fd = openat(dir_fd, specs[file].name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return TK_IO;
+        if (fstat(area->fd, &old) < 0 || fstat(fd, &new) < 0 || old.st_dev != new.st_dev ||
+            old.st_ino != new.st_ino) {
+                close(fd);
+                return TK_IO;
+        }
+        close(area->fd);
+        area->fd = fd;
         return TK_OK;
 }
 
