@@ -20,7 +20,7 @@ struct tk_files; /* gate/files.h; those of a publisher: tk_publisher_files() */
 enum tk_err tk_drain_open(struct tk_files *files, struct tk_drain **ret_drain);
 void tk_drain_close(struct tk_drain *drain);
 
-/* Whom events are handed to, in the order in which their thread wrote them; of different threads, in any. NULL: nobody. */
+/* Whom events are handed to: those of one ring in the order in which they were written, those of different ones in any. */
 struct tk_drain_visitor {
         void (*visit)(void *context, const struct tk_event *event);
         void *context;
@@ -39,6 +39,7 @@ struct tk_drain_pass {
 
 /*
  * Take what is in the rings, at most what each holds at once. Bounded, also where somebody writes on and on.
+ *   visitor  NULL: they are counted only
  *   now_ns  gate time; 0: the clock. An event from more than a day later is none
  */
 void tk_drain_pass(struct tk_drain *drain, uint64_t now_ns, const struct tk_drain_visitor *visitor,

@@ -5,6 +5,7 @@
 #include "gate/files.h"
 
 #include "core/crc32.h"
+#include "gate/ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -175,8 +176,9 @@ static const char *check_bounds(const struct tk_files *files, enum tk_file file,
         return NULL;
 }
 
-static const char *check_together(const struct tk_files *files)
+static const char *check_together(struct tk_files *files)
 {
+        struct tk_rings rings;
         const struct tk_format_header *keys = tk_files_keys_header(files);
         for (int i = 1; i < TK_FILE_COUNT; i++) {
                 const struct tk_format_header *other = files->areas[i].header;
@@ -184,6 +186,8 @@ static const char *check_together(const struct tk_files *files)
                     memcmp(other->installation, keys->installation, sizeof keys->installation) != 0)
                         return "the files do not belong together";
         }
+        if (!tk_rings_find(files, &rings))
+                return "the size of its rings is not that of the file events";
         if (tk_unseal(atomic_load(&keys->retired)))
                 return "a newer set of files takes its place";
         return NULL;
