@@ -20,7 +20,7 @@ struct tk_area {
         _Atomic uint64_t
                 known_lines;   /* used_lines as last read here; it only grows, so a stale one is safe */
         uint64_t growth_lines; /* least growth */
-        int fd;                /* the daemon's; -1 in deciders */
+        int fd; /* the daemon's, for growth; of `events` also a decider's, for locks; else -1 */
 };
 
 /* Look at the announced bound again: whether lines up to end_line (exclusive) are in use. False too when the word is damaged. */

@@ -8,7 +8,7 @@
 #include "gate/request.h"
 
 /* The request was decided and counted. */
-void tk_events_decided(struct tk_request *request);
+void tk_events_decided(const struct tk_request *request);
 
 /* What a reservation was settled with. */
 struct tk_settled_event {

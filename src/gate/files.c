@@ -5,6 +5,7 @@
 #include "gate/files.h"
 
 #include "core/crc32.h"
+#include "gate/ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -177,8 +178,9 @@ static const char *check_bounds(const struct tk_files *files, enum tk_file file,
         return NULL;
 }
 
-static const char *check_together(const struct tk_files *files)
+static const char *check_together(struct tk_files *files)
 {
+        struct tk_rings rings;
         const struct tk_format_header *keys = tk_files_keys_header(files);
         for (int i = 1; i < TK_FILE_COUNT; i++) {
                 const struct tk_format_header *other = files->areas[i].header;
@@ -186,6 +188,8 @@ static const char *check_together(const struct tk_files *files)
                     memcmp(other->installation, keys->installation, sizeof keys->installation) != 0)
                         return "the files do not belong together";
         }
+        if (!tk_rings_find(files, &rings))
+                return "the size of its rings is not that of the file events";
         if (tk_unseal(atomic_load(&keys->retired)))
                 return "a newer set of files takes its place";
         return NULL;
@@ -256,9 +260,10 @@ static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, u
         area->reserve_bytes = reserve_bytes;
         area->reserve_lines = (reserve_bytes - spec->first_line) / spec->line_bytes;
         area->growth_lines = spec->growth_lines;
-        area->fd = access == TK_ACCESS_DAEMON ? fd : -1;
+        bool keep = access == TK_ACCESS_DAEMON || file == TK_FILE_EVENTS;
+        area->fd = keep ? fd : -1;
         set_words(files, file);
-        if (access != TK_ACCESS_DAEMON)
+        if (!keep)
                 close(fd);
         return TK_OK;
 }
@@ -331,6 +336,23 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
         if (access == TK_ACCESS_DECIDER)
                 populate(&files);
         *ret_files = files;
+        return TK_OK;
+}
+
+enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file)
+{
+        struct tk_area *area = &files->areas[file];
+        struct stat old, new;
+        int fd = openat(dir_fd, specs[file].name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return TK_IO;
+        if (fstat(area->fd, &old) < 0 || fstat(fd, &new) < 0 || old.st_dev != new.st_dev ||
+            old.st_ino != new.st_ino) {
+                close(fd);
+                return TK_IO;
+        }
+        close(area->fd);
+        area->fd = fd;
         return TK_OK;
 }
 

@@ -35,8 +35,8 @@ struct tk_gate_sizes {
 extern const struct tk_gate_sizes tk_gate_sizes_default;
 
 enum tk_file_access {
-        TK_ACCESS_DECIDER, /* read-only, but for what deciders write */
-        TK_ACCESS_DAEMON,  /* everything writable; file descriptors are kept, for growth */
+        TK_ACCESS_DECIDER, /* read-only, but for what deciders write; the descriptor of `events` is kept, for locks */
+        TK_ACCESS_DAEMON, /* everything writable; file descriptors are kept, for growth */
 };
 
 struct tk_files {
@@ -53,6 +53,12 @@ void tk_files_close(struct tk_files *files);
  */
 enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
                           struct tk_fault *fault);
+
+/*
+ * Open a file of the set again, so that its descriptor is no longer the one that a parent process has too: locks belong to what
+ * open() made. The mapping stays. TK_IO, and the old descriptor kept: it cannot be opened, or another file has taken its place.
+ */
+enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file);
 
 /* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. TK_INVALID: sizes out of range. */
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,

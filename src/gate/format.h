@@ -443,14 +443,16 @@ _Static_assert(sizeof(struct tk_format_event) == 64, "event");
 #define TK_EVENT_RELEASED       UINT8_C(4)  /* no request: a reservation was given up */
 #define TK_EVENT_SHADOW_REFUSED UINT8_C(8)  /* a limit that is not enforced would have refused it */
 #define TK_EVENT_NAMED_OVERFLOW UINT8_C(16) /* a named limit found no place and shared one */
+#define TK_EVENT_NUMBER_MASK    ((UINT64_C(1) << 43) - 1)
 #define TK_EVENT_CODE_SHIFT     48
 #define TK_EVENT_FLAGS_SHIFT    56
 
 struct tk_format_ring {
         _Atomic uint64_t head;
         _Atomic uint64_t dropped;
-        _Atomic uint32_t owner_pid;
-        uint8_t zero_a[44];
+        _Atomic uint32_t owner_pid; /* 0: given back */
+        _Atomic uint32_t orphaned;  /* owners that did not give it back */
+        uint8_t zero_a[40];
         _Atomic uint64_t tail;
         uint8_t zero_b[56];
         struct tk_format_event events[];

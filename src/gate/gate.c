@@ -1,6 +1,6 @@
 /*
  * A decider's handle: open the files that the daemon made, tell the time and whether the gate may decide at all. Opening and
- * closing happens in one thread; everything else in any. Never writes to a file, never waits for the daemon.
+ * closing happens in one thread; everything else in any. Never waits for the daemon.
  */
 #include "core/alloc.h"
 #include "gate/dir.h"
@@ -9,6 +9,22 @@
 #include <unistd.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+
+static enum tk_err open_seats(struct tk_gate *gate, int dir_fd, struct tk_fault *fault)
+{
+        enum tk_err err = tk_seats_open(&gate->files, dir_fd, &gate->seats);
+        if (err == TK_CORRUPT)
+                tk_fault_set(fault, TK_FAULT_unavailable, "",
+                             "start the daemon; it makes the gate's files anew",
+                             "gate file events: its size is not that of rings");
+        else if (err == TK_FULL)
+                tk_fault_set(
+                        fault, TK_FAULT_unavailable, "", "close gates that are not used",
+                        "the process has used up its thread-specific keys, of which an open gate needs one");
+        else if (err)
+                tk_fault_from_err(fault, err);
+        return err;
+}
 
 enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, const struct tk_key_mask *mask,
                          struct tk_gate **ret_gate, struct tk_fault *fault)
@@ -20,12 +36,16 @@ enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, c
         gate->peppers = peppers;
         gate->mask = mask;
 
-        int dir_fd;
+        int dir_fd = -1;
         enum tk_err err = tk_dir_open(dir, false, &dir_fd, fault);
-        if (!err) {
+        if (!err)
                 err = tk_files_open(dir_fd, TK_ACCESS_DECIDER, &gate->files, fault);
-                close(dir_fd);
+        if (!err) {
+                err = open_seats(gate, dir_fd, fault);
+                dir_fd = -1; /* the seats own it now */
         }
+        if (dir_fd >= 0)
+                close(dir_fd);
         if (err) {
                 tk_gate_close(gate);
                 return err;
@@ -38,8 +58,25 @@ void tk_gate_close(struct tk_gate *gate)
 {
         if (!gate)
                 return;
+        tk_seats_close(gate->seats);
         tk_files_close(&gate->files);
         tk_free(gate);
+}
+
+bool tk_gate_thread_begin(struct tk_gate *gate)
+{
+        return gate->seats && tk_seats_begin(gate->seats);
+}
+
+void tk_gate_thread_end(struct tk_gate *gate)
+{
+        if (gate->seats)
+                tk_seats_end(gate->seats);
+}
+
+enum tk_err tk_gate_after_fork(struct tk_gate *gate)
+{
+        return gate->seats ? tk_seats_after_fork(gate->seats) : TK_OK;
 }
 
 uint64_t tk_gate_now_ns(const struct tk_gate *gate)

@@ -31,6 +31,10 @@ struct tk_gate;
  */
 enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, const struct tk_key_mask *mask,
                          struct tk_gate **ret_gate, struct tk_fault *fault);
+/*
+ * NULL is taken. No thread may use the handle meanwhile, nor one that used it be just ending; those that used it may live on, and
+ * end later.
+ */
 void tk_gate_close(struct tk_gate *gate);
 
 /* Gate time: the monotonic clock plus the offset that the daemon publishes; nanoseconds since 1970. */
@@ -150,14 +154,17 @@ enum tk_err tk_gate_release(struct tk_gate *gate, uint64_t reservation);
 /*
  * Each thread that decides writes its events into a ring that it claims at its first decision: a few system calls, once a thread.
  * A thread that cannot afford them there claims it here, beforehand. False: all rings are taken, and the thread's events will be
- * counted as lost; its decisions are not touched by that. The ring is given back when the thread ends or the gate is closed.
+ * counted as lost; its decisions are not touched by that. It looks for a ring again when called here, and each time it has lost
+ * 65536 events. The ring is given back here, when the thread ends, when the gate is closed, or by the kernel when the process dies.
  */
 bool tk_gate_thread_begin(struct tk_gate *gate);
 void tk_gate_thread_end(struct tk_gate *gate);
 
 /*
- * In a child of fork(), before its first decision, when the parent had the gate open: forget the parent's rings, which stay with
- * it. TK_IO, TK_NOMEM: the gate must be closed and opened anew.
+ * In a child of fork(), from its only thread, when the parent had the gate open: give the child rings of its own; the parent keeps
+ * its. A child that does not call it may run another program or end, decide, and close the gate; but its events are counted as lost,
+ * and while it lives, so stay claimed the rings of a parent that was killed.
+ * TK_IO: the files were replaced meanwhile, or the child may not open them; close the gate and open it anew.
  */
 enum tk_err tk_gate_after_fork(struct tk_gate *gate);
 

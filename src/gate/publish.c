@@ -168,6 +168,11 @@ enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *
         return TK_OK;
 }
 
+struct tk_files *tk_publisher_files(struct tk_publisher *publisher)
+{
+        return &publisher->files;
+}
+
 /* ---- the words of the keys header ---- */
 
 void tk_publisher_set_applied(struct tk_publisher *publisher, uint64_t feed_seq)

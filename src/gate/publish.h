@@ -18,6 +18,7 @@
 
 struct tk_publisher;
 struct tk_gate_sizes; /* gate/files.h */
+struct tk_files;      /* gate/files.h */
 
 /*
  * Open the gate directory `dir` (made with mode 0700 when missing; one that another user owns, or that others may write, is
@@ -37,6 +38,9 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
 enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *fault);
 /* The files stay, deciders go on. */
 void tk_publisher_close(struct tk_publisher *publisher);
+
+/* The files that it writes, for others of the daemon who read or drain them; tk_publisher_renew() puts others in their place. */
+struct tk_files *tk_publisher_files(struct tk_publisher *publisher);
 
 /* Store the sequence up to which everything is published. Release order after all of it. */
 void tk_publisher_set_applied(struct tk_publisher *publisher, uint64_t feed_seq);

@@ -9,11 +9,13 @@
 #include "gate/files.h"
 #include "gate/gate.h"
 #include "gate/meter.h"
+#include "gate/seat.h"
 
 struct tk_gate {
         struct tk_files files;
         const struct tk_pepper_set *peppers; /* borrowed */
         const struct tk_key_mask *mask;      /* borrowed */
+        struct tk_seats *seats;              /* NULL: its events are counted as lost */
 };
 
 static inline struct tk_area *tk_gate_area(const struct tk_gate *gate, enum tk_file file)

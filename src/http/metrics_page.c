@@ -6,6 +6,7 @@
 #include "http/handlers.h"
 #include "http/reply.h"
 #include "http/server_state.h"
+#include "service/drainer.h"
 #include "service/publisher.h"
 
 #include <stdarg.h>
@@ -192,6 +193,48 @@ static void gate_counters(struct page *page, const struct tk_server *server)
                 one(page, gauges[i].name, "gauge", gauges[i].help, gauges[i].value);
 }
 
+static void event_counters(struct page *page, const struct tk_server *server)
+{
+        struct tk_drain_stats stats;
+        tk_service_event_stats(server->service, &stats);
+        head(page, "tollkeeper_events_total", "counter",
+             "Decisions of all processes that use the gate, as their events tell, by decision code.");
+        for (size_t code = 0; code < TK_CODE_COUNT; code++)
+                line(page, "tollkeeper_events_total{code=\"%s\"} %llu", tk_code_name((enum tk_code)code),
+                     (unsigned long long)stats.decisions[code]);
+        head(page, "tollkeeper_reservations_total", "counter",
+             "Reservations, by what became of them, as events tell.");
+        line(page, "tollkeeper_reservations_total{step=\"made\"} %llu", (unsigned long long)stats.reserved);
+        line(page, "tollkeeper_reservations_total{step=\"settled\"} %llu", (unsigned long long)stats.settled);
+        line(page, "tollkeeper_reservations_total{step=\"released\"} %llu",
+             (unsigned long long)stats.released);
+        const struct {
+                const char *name, *type, *help;
+                uint64_t value;
+        } others[] = {
+                {"tollkeeper_shadow_refusals_total", "counter",
+                 "Decisions that a limit would have changed to a refusal, were it enforced.",
+                 stats.shadow_refused},
+                {"tollkeeper_named_limit_overflows_total", "counter",
+                 "Decisions with a limit named by the caller that found no place of its own.",
+                 stats.named_overflow},
+                {"tollkeeper_events_lost_total", "counter",
+                 "Events that found their ring full, or whose thread had no ring.", stats.lost},
+                {"tollkeeper_events_malformed_total", "counter",
+                 "Events and counters in rings that no sound process writes there.", stats.malformed},
+                {"tollkeeper_event_rings_orphaned_total", "counter",
+                 "Rings whose process was killed, or ended without closing the gate.", stats.orphaned},
+                {"tollkeeper_event_rings", "gauge", "Rings there are: threads that can tell their decisions.",
+                 stats.rings},
+                {"tollkeeper_event_rings_used", "gauge", "Rings that threads have now.", stats.rings_used},
+        };
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+                one(page, others[i].name, others[i].type, others[i].help, others[i].value);
+        head(page, "tollkeeper_event_ring_fullest_ratio", "gauge",
+             "How full the fullest ring was when it was drained last; at 1 events are lost.");
+        line(page, "tollkeeper_event_ring_fullest_ratio %.3f", (double)stats.fullest_permille / 1000);
+}
+
 enum tk_err tk_http_metrics(struct tk_request *request)
 {
         struct tk_server *server = request->server;
@@ -199,6 +242,7 @@ enum tk_err tk_http_metrics(struct tk_request *request)
         server_counters(&page, server);
         registry_counters(&page, tk_service_registry(server->service));
         gate_counters(&page, server);
+        event_counters(&page, server);
         if (page.failed) {
                 tk_free(page.text);
                 return TK_NOMEM;

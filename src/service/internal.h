@@ -10,6 +10,7 @@
 #include "core/path.h"
 #include "core/scope.h"
 #include "service/admin.h"
+#include "service/drainer.h"
 #include "service/publisher.h"
 #include "service/service.h"
 
@@ -28,6 +29,7 @@ struct tk_service {
         struct tk_registry *registry;
         struct tk_feeder *feeder; /* registry -> gate */
         struct tk_gate *gate;
+        struct tk_drainer *drainer; /* gate -> here */
 };
 
 /* ---- one operation ---- */

@@ -434,6 +434,11 @@ bool tk_feeder_in_force(struct tk_feeder *feeder)
                atomic_load_explicit(&feeder->wanted_seq, memory_order_relaxed);
 }
 
+struct tk_files *tk_feeder_files(struct tk_feeder *feeder)
+{
+        return tk_publisher_files(feeder->files);
+}
+
 void tk_feeder_stats(struct tk_feeder *feeder, struct tk_publisher_stats *ret_stats)
 {
         pthread_mutex_lock(&feeder->mutex);

@@ -40,6 +40,8 @@ void tk_feeder_tick(struct tk_feeder *feeder, uint64_t wall_ns, uint32_t lease_s
 
 /* Whether the gate holds all that is committed; false only after a publication has failed. Any thread. */
 bool tk_feeder_in_force(struct tk_feeder *feeder);
+/* The gate's files, for the drainer. */
+struct tk_files *tk_feeder_files(struct tk_feeder *feeder);
 void tk_feeder_stats(struct tk_feeder *feeder, struct tk_publisher_stats *ret_stats);
 
 /*

@@ -81,7 +81,10 @@ static enum tk_err open_gate(struct tk_service *service, struct tk_fault *fault)
         if (err != TK_OK)
                 return err;
         link_gate(service);
-        return tk_gate_open(service->gate_dir, &service->peppers, &service->mask, &service->gate, fault);
+        err = tk_gate_open(service->gate_dir, &service->peppers, &service->mask, &service->gate, fault);
+        if (err != TK_OK)
+                return err;
+        return tk_drainer_start(tk_feeder_files(service->feeder), NULL, &service->drainer, fault);
 }
 
 enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_service **ret_service,
@@ -120,6 +123,7 @@ void tk_service_close(struct tk_service *service)
                 return;
         tk_gate_close(service->gate);
         tk_registry_close(service->registry); /* its writer uses the feeder until here */
+        tk_drainer_stop(service->drainer);
         tk_feeder_close(service->feeder);
         tk_pepper_set_fini(&service->peppers);
         tk_wipe(&service->mask, sizeof(service->mask));
@@ -211,6 +215,11 @@ struct tk_registry *tk_service_registry(const struct tk_service *service)
 void tk_service_gate_stats(const struct tk_service *service, struct tk_publisher_stats *ret_stats)
 {
         tk_feeder_stats(service->feeder, ret_stats);
+}
+
+void tk_service_event_stats(const struct tk_service *service, struct tk_drain_stats *ret_stats)
+{
+        tk_drainer_stats(service->drainer, ret_stats);
 }
 
 uint64_t tk_service_now_ns(const struct tk_service *service)

@@ -57,8 +57,9 @@ void test_gate_path(const struct test_gate *test, const char *file, char ret_pat
 void test_gate_publish(struct test_gate *test)
 {
         struct tk_fault fault = {0};
-        enum tk_err err = tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &test_sizes,
-                                            &test->publisher, &test->applied_seq, &fault);
+        enum tk_err err = tk_publisher_open(test->dir, test_installation, TEST_NOW_NS,
+                                            test->sizes ? test->sizes : &test_sizes, &test->publisher,
+                                            &test->applied_seq, &fault);
         if (err)
                 print_error("%s: %s\n", tk_err_name(err), fault.detail);
         assert_int_equal(err, TK_OK);

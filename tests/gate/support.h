@@ -36,9 +36,10 @@ struct test_gate {
         struct tk_pepper_set peppers;
         struct tk_key_mask mask;
         struct tk_publisher *publisher;
-        struct tk_gate *gate; /* NULL until test_gate_decider() */
-        uint32_t production;  /* as the gate names it */
-        uint64_t applied_seq; /* what open said */
+        struct tk_gate *gate;              /* NULL until test_gate_decider() */
+        uint32_t production;               /* as the gate names it */
+        uint64_t applied_seq;              /* what open said */
+        const struct tk_gate_sizes *sizes; /* of the files; NULL: test_sizes */
 };
 
 /* Shared memory of one's own, peppers 1 and 2. Opens no publisher. */
