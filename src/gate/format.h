@@ -399,7 +399,8 @@ struct tk_format_named {
         _Atomic uint32_t last_used_s;
         _Atomic uint64_t whole_s;  /* boot clock: from then on whole again, whatever was charged */
         _Atomic uint64_t closed_s; /* boot clock: when last found not closing */
-        uint8_t zero[16];
+        _Atomic uint64_t rate_units; /* of a rate, its units (struct tk_rate); of a window 0 */
+        uint8_t zero[8];
 };
 _Static_assert(sizeof(struct tk_format_named) == 64, "named limit");
 

@@ -149,8 +149,9 @@ static bool gather_named(struct tk_request *request)
                 struct tk_format_named *entry = &fresh;
                 if (!tk_named_compile(&ask->named[i], limit))
                         return damaged(request, "a named limit is not one");
-                enum tk_named_found found = tk_named_find(request->gate, ask->environment, &ask->named[i],
-                                                          &request->now, request->rehearsal, &entry);
+                enum tk_named_found found =
+                        tk_named_find(request->gate, request->environment->environment_id, &ask->named[i],
+                                      limit, &request->now, request->rehearsal, &entry);
                 if (found == TK_NAMED_NO_ROOM)
                         return damaged(request, "there is no room for another named limit");
                 if (found == TK_NAMED_SHARED)

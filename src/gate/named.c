@@ -30,12 +30,12 @@ bool tk_named_compile(const struct tk_named_limit *named, struct tk_format_limit
 }
 
 /* Everything that makes a limit what it is; `shared` for the one of those that found no place. */
-static uint64_t tag_of(const struct tk_gate *gate, uint32_t environment, const struct tk_named_limit *named,
-                       bool shared)
+static uint64_t tag_of(const struct tk_gate *gate, uint32_t environment_id,
+                       const struct tk_named_limit *named, bool shared)
 {
         struct {
                 uint64_t limit, burst, length_s;
-                uint32_t environment;
+                uint32_t environment_id;
                 uint8_t kind, period, shadow, shared;
                 char name[TK_NAMED_NAME_MAX];
         } input;
@@ -43,7 +43,7 @@ static uint64_t tag_of(const struct tk_gate *gate, uint32_t environment, const s
         input.limit = named->def->limit;
         input.burst = named->def->burst;
         input.length_s = (uint64_t)named->def->length_s;
-        input.environment = environment;
+        input.environment_id = environment_id;
         input.kind = (uint8_t)named->def->kind;
         input.period = (uint8_t)named->def->period;
         input.shadow = named->def->shadow;
@@ -140,6 +140,13 @@ static uint64_t whole_at_s(const struct tk_limit_def *def, const struct tk_momen
         return now->boot_ns / TK_NS_PER_S + s;
 }
 
+struct tk_format_named *tk_named_place(struct tk_files *files, uint64_t tag)
+{
+        struct tk_format_named_bucket *bucket = bucket_of(files, tag);
+        int at = bucket ? find_or_insert(bucket, tag) : -1;
+        return at < 0 ? NULL : &bucket->entries[at];
+}
+
 static struct tk_format_named *entry_for(struct tk_gate *gate, uint64_t tag, bool rehearsal)
 {
         struct tk_format_named_bucket *bucket = bucket_of(&gate->files, tag);
@@ -149,29 +156,40 @@ static struct tk_format_named *entry_for(struct tk_gate *gate, uint64_t tag, boo
         return at < 0 ? NULL : &bucket->entries[at];
 }
 
-static void keep_until(struct tk_format_named *entry, uint64_t whole_s)
+void tk_named_keep_until(struct tk_format_named *entry, uint64_t whole_s)
 {
         uint64_t kept_s = atomic_load_explicit(&entry->whole_s, memory_order_relaxed);
         while (kept_s < whole_s && !atomic_compare_exchange_weak(&entry->whole_s, &kept_s, whole_s))
                 ;
 }
 
-enum tk_named_found tk_named_find(struct tk_gate *gate, uint32_t environment,
-                                  const struct tk_named_limit *named, const struct tk_moment *now,
-                                  bool rehearsal, struct tk_format_named **ret_entry)
+/* What recovery needs to know of a slot that the tag alone does not tell. */
+static void note_units(struct tk_format_named *entry, uint64_t units)
+{
+        if (atomic_load_explicit(&entry->rate_units, memory_order_relaxed) != units)
+                atomic_store_explicit(&entry->rate_units, units, memory_order_relaxed);
+}
+
+enum tk_named_found tk_named_find(struct tk_gate *gate, uint32_t environment_id,
+                                  const struct tk_named_limit *named, const struct tk_format_limit *limit,
+                                  const struct tk_moment *now, bool rehearsal,
+                                  struct tk_format_named **ret_entry)
 {
         enum tk_named_found found = TK_NAMED_OWN;
-        struct tk_format_named *entry = entry_for(gate, tag_of(gate, environment, named, false), rehearsal);
+        struct tk_format_named *entry =
+                entry_for(gate, tag_of(gate, environment_id, named, false), rehearsal);
         if (!entry && rehearsal)
                 return TK_NAMED_ABSENT;
         if (!entry) {
                 found = TK_NAMED_SHARED;
-                entry = entry_for(gate, tag_of(gate, environment, named, true), rehearsal);
+                entry = entry_for(gate, tag_of(gate, environment_id, named, true), rehearsal);
         }
         if (!entry)
                 return TK_NAMED_NO_ROOM;
-        if (!rehearsal)
-                keep_until(entry, whole_at_s(named->def, now)); /* before it is charged */
+        if (!rehearsal) { /* before it is charged */
+                note_units(entry, limit->kind == TK_LIMIT_RATE ? limit->rate_units : 0);
+                tk_named_keep_until(entry, whole_at_s(named->def, now));
+        }
         *ret_entry = entry;
         return found;
 }
@@ -200,6 +218,7 @@ static void forget(struct tk_format_named_bucket *bucket, unsigned at)
         atomic_store_explicit(&entry->refused, 0, memory_order_relaxed);
         atomic_store_explicit(&entry->last_used_s, 0, memory_order_relaxed);
         atomic_store_explicit(&entry->whole_s, 0, memory_order_relaxed);
+        atomic_store_explicit(&entry->rate_units, 0, memory_order_relaxed);
         struct tk_slot insert = tk_slot_of(tk_slot_read(&bucket->insert));
         atomic_store(&bucket->tags[at], insert_version(&insert));
 }
