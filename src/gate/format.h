@@ -400,11 +400,11 @@ struct tk_format_named {
         _Atomic uint64_t admitted;
         _Atomic uint32_t refused;
         _Atomic uint32_t last_used_s;
-        _Atomic uint64_t whole_s;  /* boot clock: from then on whole again, whatever was charged */
-        _Atomic uint64_t closed_s; /* boot clock: when last found not closing */
-        _Atomic uint32_t period_s; /* windows: the longest that a period may be; rates: 0 */
-        _Atomic uint32_t begun;    /* 1: what the name used in a shared entry is in the slot */
-        uint8_t zero[8];
+        _Atomic uint64_t whole_s;    /* boot clock: from then on whole again, whatever was charged */
+        _Atomic uint64_t closed_s;   /* boot clock: when last found not closing */
+        _Atomic uint32_t period_s;   /* windows: the longest that a period may be; rates: 0 */
+        _Atomic uint32_t begun;      /* 1: what the name used in a shared entry is in the slot */
+        _Atomic uint64_t rate_units; /* of a rate, its units (struct tk_rate); of a window 0 */
 };
 _Static_assert(sizeof(struct tk_format_named) == 64, "named limit");
 

@@ -157,7 +157,7 @@ static bool gather_named(struct tk_request *request, const struct tk_named_limit
         struct tk_named_place *place = &request->named[request->named_count];
         if (!tk_named_compile(named, limit))
                 return damaged(request, "a named limit is not one");
-        bool found = tk_named_find(request, named, place);
+        bool found = tk_named_find(request, named, limit, place);
         if (!found || place->tag != place->name_tag)
                 request->answer->named_shared = true;
         if (!found)

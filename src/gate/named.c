@@ -36,7 +36,7 @@ static uint64_t tag_of(const struct tk_request *request, const struct tk_named_l
 {
         struct {
                 uint64_t limit, burst, length_s;
-                uint32_t environment;
+                uint32_t environment_id;
                 uint8_t kind, period, shadow, shared;
                 char name[TK_NAMED_NAME_MAX];
         } input;
@@ -44,7 +44,7 @@ static uint64_t tag_of(const struct tk_request *request, const struct tk_named_l
         input.limit = named->def->limit;
         input.burst = named->def->burst;
         input.length_s = (uint64_t)named->def->length_s;
-        input.environment = request->ask->environment;
+        input.environment_id = request->environment->environment_id;
         input.kind = (uint8_t)named->def->kind;
         input.period = (uint8_t)named->def->period;
         input.shadow = named->def->shadow;
@@ -132,9 +132,9 @@ static int find_or_insert(struct tk_format_named_bucket *bucket, uint64_t tag)
         return -1;
 }
 
-static struct tk_format_named_bucket *bucket_of(const struct tk_gate *gate, uint64_t tag)
+static struct tk_format_named_bucket *bucket_of(struct tk_files *files, uint64_t tag)
 {
-        struct tk_area *area = tk_gate_area(gate, TK_FILE_NAMED);
+        struct tk_area *area = &files->areas[TK_FILE_NAMED];
         uint64_t count = tk_area_used(area) / TK_NAMED_BUCKET_LINES;
         if (count == 0)
                 return NULL;
@@ -146,7 +146,7 @@ static struct tk_format_named_bucket *bucket_of(const struct tk_gate *gate, uint
 /* NULL: there is no room. */
 static struct tk_format_named *find_or_make(const struct tk_gate *gate, uint64_t tag)
 {
-        struct tk_format_named_bucket *bucket = bucket_of(gate, tag);
+        struct tk_format_named_bucket *bucket = bucket_of(&((struct tk_gate *)gate)->files, tag);
         int free, at = bucket ? scan(bucket, tag, &free) : -1;
         if (bucket && at < 0)
                 at = find_or_insert(bucket, tag);
@@ -157,7 +157,7 @@ static struct tk_format_named *find_or_make(const struct tk_gate *gate, uint64_t
 static struct tk_format_named *find_only(const struct tk_gate *gate, uint64_t tag, bool *ret_room)
 {
         *ret_room = false;
-        struct tk_format_named_bucket *bucket = bucket_of(gate, tag);
+        struct tk_format_named_bucket *bucket = bucket_of(&((struct tk_gate *)gate)->files, tag);
         int at = bucket ? peek(bucket, tag, ret_room) : -1;
         return at < 0 ? NULL : &bucket->entries[at];
 }
@@ -183,20 +183,43 @@ static uint64_t refill_s(const struct tk_limit_def *def)
         return s < WHOLE_MAX_S ? (uint64_t)s : WHOLE_MAX_S;
 }
 
-/* Before it is charged: until when the sweep leaves it alone. Nor may another name get the place while a reservation refers to it. */
-static void keep(struct tk_format_named *entry, const struct tk_limit_def *def,
-                 const struct tk_request *request)
+void tk_named_keep_until(struct tk_format_named *entry, uint64_t whole_s)
 {
-        uint64_t keep_s = refill_s(def), reserve_s = request->ask->reserve_s;
-        uint64_t whole_s = request->now.boot_ns / TK_NS_PER_S + 1 + (keep_s > reserve_s ? keep_s : reserve_s);
         uint64_t kept_s = atomic_load_explicit(&entry->whole_s, memory_order_relaxed);
-        uint32_t longest_s = (uint32_t)period_s(def);
-
-        if (atomic_load_explicit(&entry->period_s, memory_order_relaxed) != longest_s)
-                atomic_store_explicit(&entry->period_s, longest_s, memory_order_relaxed);
         while (kept_s < whole_s && !atomic_compare_exchange_weak(&entry->whole_s, &kept_s, whole_s))
                 ;
 }
+
+/* What recovery and the sweep need to know of a slot, and its tag alone does not tell. */
+static void note_meaning(struct tk_format_named *entry, const struct tk_format_limit *limit,
+                         uint32_t longest_s)
+{
+        if (atomic_load_explicit(&entry->period_s, memory_order_relaxed) != longest_s)
+                atomic_store_explicit(&entry->period_s, longest_s, memory_order_relaxed);
+        if (atomic_load_explicit(&entry->rate_units, memory_order_relaxed) != limit->rate_units)
+                atomic_store_explicit(&entry->rate_units, limit->rate_units, memory_order_relaxed);
+}
+
+/* Before it is charged: until when the sweep leaves it alone. Nor may another name get the place while a reservation refers to it. */
+static void keep(struct tk_format_named *entry, const struct tk_limit_def *def,
+                 const struct tk_format_limit *limit, const struct tk_request *request)
+{
+        uint64_t keep_s = refill_s(def), reserve_s = request->ask->reserve_s;
+        note_meaning(entry, limit, (uint32_t)period_s(def));
+        tk_named_keep_until(entry, request->now.boot_ns / TK_NS_PER_S + 1 +
+                                           (keep_s > reserve_s ? keep_s : reserve_s));
+}
+
+/* ---- recovery ---- */
+
+struct tk_format_named *tk_named_entry(struct tk_files *files, uint64_t tag)
+{
+        struct tk_format_named_bucket *bucket = bucket_of(files, tag);
+        int at = bucket ? find_or_insert(bucket, tag) : -1;
+        return at < 0 ? NULL : &bucket->entries[at];
+}
+
+/* ---- in a request ---- */
 
 /*
  * Before a new entry is charged: what the name may have used in the shared entry, while it had none, is used in its own. All that uses
@@ -232,7 +255,7 @@ static bool rehearse(struct tk_request *request, const struct tk_named_limit *na
 }
 
 static bool find(const struct tk_request *request, const struct tk_named_limit *named,
-                 struct tk_named_place *place)
+                 const struct tk_format_limit *limit, struct tk_named_place *place)
 {
         place->entry = find_or_make(request->gate, place->name_tag);
         if (!place->entry) {
@@ -241,7 +264,7 @@ static bool find(const struct tk_request *request, const struct tk_named_limit *
         }
         if (!place->entry)
                 return false;
-        keep(place->entry, named->def, request);
+        keep(place->entry, named->def, limit, request);
         if (place->tag == place->name_tag &&
             !atomic_load_explicit(&place->entry->begun, memory_order_acquire))
                 begin(request, named, place->entry);
@@ -249,11 +272,12 @@ static bool find(const struct tk_request *request, const struct tk_named_limit *
 }
 
 bool tk_named_find(struct tk_request *request, const struct tk_named_limit *named,
-                   struct tk_named_place *ret_place)
+                   const struct tk_format_limit *limit, struct tk_named_place *ret_place)
 {
         uint64_t tag = tag_of(request, named, false);
         struct tk_named_place place = {.tag = tag, .name_tag = tag};
-        bool found = request->rehearsal ? rehearse(request, named, &place) : find(request, named, &place);
+        bool found =
+                request->rehearsal ? rehearse(request, named, &place) : find(request, named, limit, &place);
         if (found)
                 *ret_place = place;
         return found;
@@ -297,6 +321,7 @@ static void forget(struct tk_format_named_bucket *bucket, unsigned at)
         atomic_store_explicit(&entry->whole_s, 0, memory_order_relaxed);
         atomic_store_explicit(&entry->period_s, 0, memory_order_relaxed);
         atomic_store_explicit(&entry->begun, 0, memory_order_relaxed);
+        atomic_store_explicit(&entry->rate_units, 0, memory_order_relaxed);
         struct tk_slot insert = tk_slot_of(tk_slot_read(&bucket->insert));
         atomic_store(&bucket->tags[at], insert_version(&insert));
 }

@@ -14,6 +14,7 @@
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/fault.h"
+#include "core/meter_record.h"
 #include "registry/model.h"
 
 struct tk_registry;
@@ -212,5 +213,39 @@ enum tk_err tk_idempotency_find(struct tk_txn *txn, struct tk_idempotency *inout
 enum tk_err tk_idempotency_put(struct tk_txn *txn, const struct tk_idempotency *record);
 /* Forget those made before `before_s`, at most `limit` of them. No audit: bookkeeping. */
 enum tk_err tk_idempotency_purge(struct tk_txn *txn, int64_t before_s, uint32_t limit);
+
+/*
+ * ---- usage: what meters held when they were last flushed ----
+ * Owners are keys (with their generation), subscriptions and routes: TK_INVALID for named limits. Bookkeeping: no audit, no feed.
+ */
+
+/* A chunk of a flush. Those of one incarnation of the gate are applied in the order of their sequences, each once. */
+struct tk_usage_chunk {
+        uint64_t incarnation;
+        uint64_t sequence; /* from 1 */
+        uint64_t gate_ns;  /* of the records' values */
+        int64_t at_s;
+        const struct tk_meter_record *records;
+        size_t count;
+};
+/*
+ * Record the values of each owner in place of the earlier ones. Counters never go down; records' refused is the count modulo 2^32, of which
+ * the running total is kept. Nothing is changed, and that is no error, when a chunk of this sequence or a later one was applied before:
+ * so a chunk of which the fate is unknown is applied again. *ret_applied tells which.
+ */
+enum tk_err tk_usage_apply(struct tk_txn *txn, const struct tk_usage_chunk *chunk, bool *ret_applied);
+/* The sequence of the last chunk that was applied of this incarnation; 0: none. */
+enum tk_err tk_usage_last(struct tk_txn *txn, uint64_t incarnation, uint64_t *ret_sequence);
+
+struct tk_usage_total {
+        struct tk_meter_record record; /* its refused: the total modulo 2^32 */
+        uint64_t refused;              /* the total */
+        uint64_t gate_ns;
+};
+enum tk_err tk_usage_get(struct tk_txn *txn, const struct tk_meter_owner *owner,
+                         struct tk_usage_total *ret_total);
+/* All rows, one a call, in no order that is promised. Ends, with its error, at the first visit that fails. */
+typedef enum tk_err tk_usage_visit_fn(void *context, const struct tk_usage_total *total);
+enum tk_err tk_usage_each(struct tk_txn *txn, tk_usage_visit_fn *visit, void *context);
 
 #endif
