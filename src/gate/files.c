@@ -302,6 +302,19 @@ static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file fi
         return why ? file_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
 }
 
+enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format_header *ret_header,
+                                 struct tk_fault *fault)
+{
+        const struct file_spec *spec = &specs[file];
+        int fd = openat(dir_fd, spec->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return system_fault(fault, spec->name);
+        ssize_t got = pread(fd, ret_header, sizeof *ret_header, 0);
+        close(fd);
+        const char *why = got == sizeof *ret_header ? check_identity(ret_header, spec) : "it is too short";
+        return why ? file_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
+}
+
 /*
  * Have the pages of what is in use entered at once: one by one, at the first touch of each, they cost a decision a microsecond, which
  * with ten million keys goes on for a million decisions. A system that cannot do it does it later.

@@ -60,6 +60,10 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
  */
 enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file);
 
+/* The header of one file as it stands, without mapping anything. Errors as above. */
+enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format_header *ret_header,
+                                 struct tk_fault *fault);
+
 /* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. TK_INVALID: sizes out of range. */
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
                             const struct tk_gate_sizes *sizes, struct tk_files *ret_files,

@@ -6,6 +6,7 @@
 #include "gate/dir.h"
 #include "gate/request.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -33,7 +34,7 @@ enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, c
         if (!gate)
                 return tk_fault_from_err(fault, TK_NOMEM);
         tk_files_init(&gate->files);
-        gate->peppers = peppers;
+        atomic_init(&gate->peppers, peppers);
         gate->mask = mask;
 
         int dir_fd = -1;
@@ -77,6 +78,37 @@ void tk_gate_thread_end(struct tk_gate *gate)
 enum tk_err tk_gate_after_fork(struct tk_gate *gate)
 {
         return gate->seats ? tk_seats_after_fork(gate->seats) : TK_OK;
+}
+
+void tk_gate_use_peppers(struct tk_gate *gate, const struct tk_pepper_set *peppers)
+{
+        atomic_store_explicit(&gate->peppers, peppers, memory_order_release);
+}
+
+static struct tk_gate_identity identity_of(const struct tk_format_header *header)
+{
+        struct tk_gate_identity identity = {.incarnation = header->incarnation};
+        memcpy(identity.installation, header->installation, sizeof identity.installation);
+        return identity;
+}
+
+struct tk_gate_identity tk_gate_identity(const struct tk_gate *gate)
+{
+        return identity_of(tk_files_keys_header(&gate->files));
+}
+
+enum tk_err tk_gate_identify(const char *dir, struct tk_gate_identity *ret_identity, struct tk_fault *fault)
+{
+        struct tk_format_header header;
+        int dir_fd;
+        enum tk_err err = tk_dir_open(dir, false, &dir_fd, fault);
+        if (err)
+                return err;
+        err = tk_files_read_header(dir_fd, TK_FILE_KEYS, &header, fault);
+        close(dir_fd);
+        if (!err)
+                *ret_identity = identity_of(&header);
+        return err;
 }
 
 uint64_t tk_gate_now_ns(const struct tk_gate *gate)

@@ -37,6 +37,25 @@ enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, c
  */
 void tk_gate_close(struct tk_gate *gate);
 
+/*
+ * Decide with these peppers from now on: for a file to which one was added. Borrowed; decisions that began before may still read the
+ * earlier ones. Beside deciding threads; one caller at a time.
+ */
+void tk_gate_use_peppers(struct tk_gate *gate, const struct tk_pepper_set *peppers);
+
+/* Which set of files this is: two that differ in either are two. */
+struct tk_gate_identity {
+        uint8_t installation[16];
+        uint64_t incarnation;
+};
+struct tk_gate_identity tk_gate_identity(const struct tk_gate *gate);
+
+/*
+ * The identity of the set that is in the directory now, which is another than an open handle's when the daemon has made new files.
+ * Errors as tk_gate_open(), of the one file that it reads.
+ */
+enum tk_err tk_gate_identify(const char *dir, struct tk_gate_identity *ret_identity, struct tk_fault *fault);
+
 /* Gate time: the monotonic clock plus the offset that the daemon publishes; nanoseconds since 1970. */
 uint64_t tk_gate_now_ns(const struct tk_gate *gate);
 

@@ -124,7 +124,7 @@ static bool find_foreign(struct tk_request *request)
         tk_sha256(request->ask->key.ptr, request->ask->key.len, sha256);
         for (unsigned version = 0; version < TK_PEPPER_VERSIONS; version++) {
                 struct tk_digest digest;
-                if (tk_digest_foreign(request->gate->peppers, version, sha256, &digest) &&
+                if (tk_digest_foreign(tk_gate_peppers(request->gate), version, sha256, &digest) &&
                     find_by_digest(request, &digest))
                         return true;
         }
@@ -160,7 +160,8 @@ void tk_request_locate(struct tk_request *request)
                 return;
         tk_key_locate(&request->parts, request->gate->mask, &request->number, &pepper_version);
         prefetch_lines(request);
-        request->located = tk_digest_key(request->gate->peppers, pepper_version, ask->key, &request->digest);
+        request->located =
+                tk_digest_key(tk_gate_peppers(request->gate), pepper_version, ask->key, &request->digest);
 }
 
 static bool find_issued(struct tk_request *request)

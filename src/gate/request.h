@@ -13,14 +13,19 @@
 
 struct tk_gate {
         struct tk_files files;
-        const struct tk_pepper_set *peppers; /* borrowed */
-        const struct tk_key_mask *mask;      /* borrowed */
-        struct tk_seats *seats;              /* NULL: its events are counted as lost */
+        _Atomic(const struct tk_pepper_set *) peppers; /* borrowed, as the mask */
+        const struct tk_key_mask *mask;
+        struct tk_seats *seats; /* NULL: its events are counted as lost */
 };
 
 static inline struct tk_area *tk_gate_area(const struct tk_gate *gate, enum tk_file file)
 {
         return &((struct tk_gate *)gate)->files.areas[file];
+}
+
+static inline const struct tk_pepper_set *tk_gate_peppers(const struct tk_gate *gate)
+{
+        return atomic_load_explicit(&((struct tk_gate *)gate)->peppers, memory_order_acquire);
 }
 
 /* One limit of the request: where it is defined, and the slot that it charges. */

@@ -3,19 +3,10 @@
  */
 #include "http/answer.h"
 
+#include "core/text.h"
+#include "gate/fields.h"
 #include "http/reply.h"
 #include "service/view.h"
-
-#include <stdio.h>
-#include <string.h>
-
-/* Largest integer of a structured field (RFC 8941, section 3.3.1). */
-#define FIELD_INTEGER_MAX UINT64_C(999999999999999)
-
-uint64_t tk_answer_seconds(uint64_t ns)
-{
-        return ns / TK_NS_PER_S + (ns % TK_NS_PER_S != 0);
-}
 
 static bool refused_by_limit(enum tk_code code)
 {
@@ -23,40 +14,7 @@ static bool refused_by_limit(enum tk_code code)
                code == TK_CODE_credits_exhausted;
 }
 
-static bool can_wait(const struct tk_answer *answer)
-{
-        return refused_by_limit(answer->code) && answer->retry_after_ns != TK_NEVER;
-}
-
 /* ---- texts ---- */
-
-/* A text that grows in a buffer of the caller's. */
-struct growing {
-        char *bytes;
-        size_t len, room;
-};
-
-static void append(struct growing *text, struct tk_str more)
-{
-        if (more.len > text->room - text->len)
-                return;
-        memcpy(text->bytes + text->len, more.ptr, more.len);
-        text->len += more.len;
-}
-
-static void append_number(struct growing *text, struct tk_str before, uint64_t value)
-{
-        char digits[24];
-        size_t at = sizeof(digits);
-        if (value > FIELD_INTEGER_MAX)
-                value = FIELD_INTEGER_MAX;
-        do {
-                digits[--at] = (char)('0' + value % 10);
-                value /= 10;
-        } while (value > 0);
-        append(text, before);
-        append(text, (struct tk_str){digits + at, sizeof(digits) - at});
-}
 
 /* The limit that refused; NULL when none did. */
 static const struct tk_answer_limit *refusing(const struct tk_answer *answer)
@@ -66,28 +24,28 @@ static const struct tk_answer_limit *refusing(const struct tk_answer *answer)
 }
 
 /* `The rate limit "requests" of the key`, within a sentence. */
-static void append_limit(struct growing *text, struct tk_str article, const struct tk_answer_limit *limit)
+static void append_limit(struct tk_text *text, struct tk_str article, const struct tk_answer_limit *limit)
 {
-        append(text, article);
-        append(text, limit->kind == TK_LIMIT_RATE ? TK_STR(" rate limit \"") : TK_STR(" quota \""));
-        append(text, limit->name);
-        append(text,
-               limit->owner == TK_OWNER_KEY ? TK_STR("\" of the key") : TK_STR("\" of the subscription"));
+        tk_text_append(text, article);
+        tk_text_append(text, limit->kind == TK_LIMIT_RATE ? TK_STR(" rate limit \"") : TK_STR(" quota \""));
+        tk_text_append(text, limit->name);
+        tk_text_append(text, limit->owner == TK_OWNER_KEY ? TK_STR("\" of the key")
+                                                          : TK_STR("\" of the subscription"));
 }
 
 /* What waits for ever, and would be whole again one day, costs more than the limit has when it is whole. */
-static void append_refusal(struct growing *text, const struct tk_answer_limit *limit)
+static void append_refusal(struct tk_text *text, const struct tk_answer_limit *limit)
 {
         bool rate = limit->kind == TK_LIMIT_RATE;
         if (limit->state.wait_ns == TK_NEVER && limit->state.reset_ns != TK_NEVER) {
                 append_limit(text, TK_STR("The cost is more than the"), limit);
-                append_number(text, TK_STR(" ever admits at once, which is "),
-                              rate ? limit->burst : limit->limit);
-                append(text, TK_STR("."));
+                tk_text_append_number(text, TK_STR(" ever admits at once, which is "),
+                                      rate ? limit->burst : limit->limit);
+                tk_text_append(text, TK_STR("."));
                 return;
         }
         append_limit(text, TK_STR("The"), limit);
-        append(text, rate ? TK_STR(" is exceeded.") : TK_STR(" is used up for its period."));
+        tk_text_append(text, rate ? TK_STR(" is exceeded.") : TK_STR(" is used up for its period."));
 }
 
 /* ---- JSON ---- */
@@ -145,7 +103,7 @@ static void write_detail(struct tk_json_writer *writer, const struct tk_answer *
         TK_JSON_NAME(writer, "detail");
         if (limit) {
                 char bytes[REFUSAL_BYTES];
-                struct growing text = {.bytes = bytes, .room = sizeof(bytes)};
+                struct tk_text text = {.bytes = bytes, .room = sizeof(bytes)};
                 append_refusal(&text, limit);
                 tk_json_text(writer, (struct tk_str){bytes, text.len});
                 return;
@@ -234,7 +192,7 @@ void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answ
         tk_answer_write_limits(writer, answer->limits, answer->limit_count);
         write_refused_by(writer, answer);
         TK_JSON_NAME(writer, "retry_after_s");
-        if (can_wait(answer))
+        if (tk_answer_can_wait(answer))
                 tk_json_u64(writer, tk_answer_seconds(answer->retry_after_ns));
         else
                 tk_json_null(writer);
@@ -243,57 +201,15 @@ void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answ
 
 /* ---- headers ---- */
 
-/* A key's limit and a subscription's may have one name; in a header each needs its own. */
-static bool shadowed(const struct tk_answer *answer, uint32_t index)
-{
-        for (uint32_t i = 0; i < index; i++)
-                if (tk_str_equal(answer->limits[i].name, answer->limits[index].name))
-                        return true;
-        return false;
-}
-
-static void append_name(struct growing *list, const struct tk_answer *answer, uint32_t index)
-{
-        const struct tk_answer_limit *limit = &answer->limits[index];
-        if (index > 0)
-                append(list, TK_STR(", "));
-        append(list, TK_STR("\""));
-        if (shadowed(answer, index))
-                append(list, limit->owner == TK_OWNER_KEY ? TK_STR("key.") : TK_STR("subscription."));
-        append(list, limit->name);
-        append(list, TK_STR("\""));
-}
-
-/* Longest: `, "subscription.` + 32 + `";q=` + 15 + `;w=` + 15. */
-#define ITEM_BYTES 96
-_Static_assert(TK_REPLY_LIMITS_BYTES >= 2 * (TK_GATE_LIMITS_MAX * ITEM_BYTES + 1),
-               "both headers and their NULs");
-
-static char *end_list(struct growing *list)
-{
-        list->bytes[list->len] = '\0'; /* room was kept for it */
-        return list->bytes;
-}
+_Static_assert(TK_REPLY_LIMITS_BYTES >= 2 * TK_FIELD_BYTES, "both headers");
 
 void tk_answer_headers(struct tk_request *request, const struct tk_answer *answer)
 {
-        if (can_wait(answer))
+        if (tk_answer_can_wait(answer))
                 tk_reply_retry_after(request, tk_answer_seconds(answer->retry_after_ns));
-        if (answer->limit_count == 0)
-                return;
-        const size_t room = TK_REPLY_LIMITS_BYTES / 2 - 1;
-        char *text = request->reply.limits;
-        struct growing policy = {.bytes = text, .room = room},
-                       left = {.bytes = text + room + 1, .room = room};
-        for (uint32_t i = 0; i < answer->limit_count; i++) {
-                const struct tk_answer_limit *limit = &answer->limits[i];
-                append_name(&policy, answer, i);
-                append_number(&policy, TK_STR(";q="), limit->limit);
-                append_number(&policy, TK_STR(";w="), limit->window_s);
-                append_name(&left, answer, i);
-                append_number(&left, TK_STR(";r="), limit->state.remaining);
-                append_number(&left, TK_STR(";t="), tk_answer_seconds(limit->state.reset_ns));
-        }
-        tk_reply_header(request, "RateLimit-Policy", end_list(&policy));
-        tk_reply_header(request, "RateLimit", end_list(&left));
+        char *policy = request->reply.limits, *left = policy + TK_FIELD_BYTES;
+        if (tk_field_rate_limit_policy(answer, policy, TK_FIELD_BYTES) > 0)
+                tk_reply_header(request, "RateLimit-Policy", policy);
+        if (tk_field_rate_limit(answer, left, TK_FIELD_BYTES) > 0)
+                tk_reply_header(request, "RateLimit", left);
 }

@@ -21,7 +21,4 @@ void tk_answer_write_limits(struct tk_json_writer *writer, const struct tk_answe
  */
 void tk_answer_headers(struct tk_request *request, const struct tk_answer *answer);
 
-/* Nanoseconds in whole seconds, rounded up. */
-uint64_t tk_answer_seconds(uint64_t ns);
-
 #endif

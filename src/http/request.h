@@ -21,7 +21,7 @@
 /* Room for the longest answer of verify (64 scopes, 16 limits) and the longest problem document. */
 #define TK_REPLY_INLINE_BYTES 12288
 /* Room for RateLimit and RateLimit-Policy of 16 limits. */
-#define TK_REPLY_LIMITS_BYTES 3200
+#define TK_REPLY_LIMITS_BYTES 4352
 
 struct tk_server;
 struct tk_route;

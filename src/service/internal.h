@@ -8,6 +8,7 @@
 #include "core/digest.h"
 #include "core/key.h"
 #include "core/path.h"
+#include "core/pepper_file.h"
 #include "core/scope.h"
 #include "service/admin.h"
 #include "service/drainer.h"
@@ -23,8 +24,7 @@ struct tk_service {
         char *data_dir, *gate_dir;
         int lock_fd;
         uint8_t installation[16];
-        struct tk_pepper_set peppers;
-        struct tk_key_mask mask;
+        struct tk_pepper_file secrets;
         unsigned pepper_version; /* of new keys */
         struct tk_registry *registry;
         struct tk_feeder *feeder; /* registry -> gate */

@@ -212,13 +212,13 @@ static enum tk_err mint(struct issue_job *job)
         struct tk_service *service = job->op.service;
         struct tk_key *key = job->key;
         enum tk_err err = tk_key_mint(job->api.prefix, job->environment.tag, key->id, service->pepper_version,
-                                      &service->mask, service->config.random, &job->plaintext);
+                                      &service->secrets.mask, service->config.random, &job->plaintext);
         if (err != TK_OK)
                 return err;
         struct tk_key_parts parts;
         struct tk_str text = tk_secret_view(&job->plaintext);
         if (!tk_key_parse(text, &parts) ||
-            !tk_digest_key(&service->peppers, service->pepper_version, text, &key->digest))
+            !tk_digest_key(&service->secrets.peppers, service->pepper_version, text, &key->digest))
                 return TK_CORRUPT;
         char hint[TK_KEY_HINT_MAX];
         tk_key_hint(&parts, hint);

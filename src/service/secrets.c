@@ -1,21 +1,20 @@
 /*
  * The secrets that live outside the registry, so that a stolen database verifies nothing: the peppers and the locator mask,
- * in the file DATA/pepper (docs/formats/pepper.md). Loaded once at start, before any thread that decides.
+ * in the file DATA/pepper (docs/formats/pepper.md). Made on the first start, loaded once at each, before any thread that decides.
  * A pepper that does not fit the registry's record of it stops the start: with it every key would silently be unknown.
  */
 #include "core/arena.h"
+#include "gate/secrets_file.h"
 #include "service/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
-#define FILE_MAX 8192
 #define HEADER                                                                                               \
         "# Tollkeeper's secrets. Without this file no key of this installation can be verified: keep a "     \
         "copy,\n"                                                                                            \
@@ -23,9 +22,8 @@
 
 struct secrets_file {
         char path[4096];
-        char text[FILE_MAX];
+        char text[TK_PEPPER_FILE_MAX_BYTES];
         size_t length;
-        bool mask_set;
 };
 
 static enum tk_err bad_file(struct tk_fault *fault, const char *path, const char *why)
@@ -105,75 +103,6 @@ static enum tk_err make_file(struct tk_service *service, struct secrets_file *fi
         return err;
 }
 
-/* ---- reading ---- */
-
-/* TK_NOT_FOUND when there is none. */
-static enum tk_err read_file(struct secrets_file *file, struct tk_fault *fault)
-{
-        int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 && errno == ENOENT)
-                return TK_NOT_FOUND;
-        if (fd < 0)
-                return bad_file(fault, file->path, "cannot be opened");
-        struct stat status;
-        ssize_t length = -1;
-        bool is_private = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077) == 0;
-        if (is_private)
-                length = read(fd, file->text, sizeof(file->text));
-        close(fd);
-        if (!is_private) {
-                tk_fault_set(fault, TK_FAULT_internal, "", "chmod 600 it",
-                             "others may read the pepper file %s", file->path);
-                return TK_DENIED;
-        }
-        if (length < 0 || (size_t)length == sizeof(file->text))
-                return bad_file(fault, file->path, "is not of the right size");
-        file->length = (size_t)length;
-        return TK_OK;
-}
-
-static bool read_hex(struct tk_str hex, uint8_t *ret_bytes, size_t size)
-{
-        size_t written;
-        const char *end;
-        return hex.len == 2 * size &&
-               sodium_hex2bin(ret_bytes, size, hex.ptr, hex.len, NULL, &written, &end) == 0 &&
-               written == size;
-}
-
-/* `mask HEX` or `pepper VERSION HEX`. */
-static bool read_line(struct tk_service *service, struct secrets_file *file, struct tk_str line)
-{
-        struct tk_str word, rest, version_text, hex;
-        if (line.len == 0 || line.ptr[0] == '#')
-                return true;
-        tk_str_cut(line, ' ', &word, &rest);
-        if (tk_str_equal(word, TK_STR("mask")) && !file->mask_set) {
-                file->mask_set = read_hex(rest, service->mask.bytes, sizeof(service->mask.bytes));
-                return file->mask_set;
-        }
-        uint64_t version;
-        uint8_t pepper[TK_PEPPER_BYTES];
-        if (!tk_str_equal(word, TK_STR("pepper")) || !tk_str_cut(rest, ' ', &version_text, &hex) ||
-            !tk_str_to_u64(version_text, &version) || version >= TK_PEPPER_VERSIONS ||
-            !read_hex(hex, pepper, sizeof(pepper)))
-                return false;
-        bool added = tk_pepper_set_add(&service->peppers, (unsigned)version, pepper) == TK_OK;
-        tk_wipe(pepper, sizeof(pepper));
-        return added;
-}
-
-static enum tk_err parse_file(struct tk_service *service, struct secrets_file *file, struct tk_fault *fault)
-{
-        struct tk_str rest = {file->text, file->length}, line;
-        while (rest.len > 0) {
-                tk_str_cut(rest, '\n', &line, &rest);
-                if (!read_line(service, file, line))
-                        return bad_file(fault, file->path, "has a line that is not of its format");
-        }
-        return file->mask_set ? TK_OK : bad_file(fault, file->path, "has no mask");
-}
-
 /* ---- the registry's record ---- */
 
 struct pepper_list {
@@ -191,7 +120,7 @@ static enum tk_err record_first_pepper(struct tk_txn *txn, void *context)
 {
         struct tk_service *service = context;
         struct tk_pepper pepper = {.created_s = (int64_t)(tk_service_now_ns(service) / TK_NS_PER_S)};
-        if (!tk_pepper_check(&service->peppers, pepper.version, pepper.check))
+        if (!tk_pepper_check(&service->secrets.peppers, pepper.version, pepper.check))
                 return TK_CORRUPT;
         struct tk_change change = {.at_s = pepper.created_s,
                                    .actor = TK_STR("system"),
@@ -206,7 +135,7 @@ static enum tk_err hold_against(struct tk_service *service, const struct pepper_
 {
         for (size_t i = 0; i < list->count; i++) {
                 uint8_t check[8];
-                if (!tk_pepper_check(&service->peppers, list->peppers[i].version, check))
+                if (!tk_pepper_check(&service->secrets.peppers, list->peppers[i].version, check))
                         return bad_file(fault, path,
                                         "lacks a pepper that keys in the registry were made with");
                 if (!tk_equal_constant_time(check, list->peppers[i].check, sizeof(check)))
@@ -226,14 +155,16 @@ enum tk_err tk_secrets_load(struct tk_service *service, struct tk_fault *fault)
         enum tk_err err = tk_registry_read(service->registry, read_peppers, &list);
         if (err != TK_OK)
                 return tk_fault_from_err(fault, err);
-        err = read_file(&file, fault);
+        err = tk_secrets_file_read(file.path, &service->secrets, NULL, fault);
         if (err == TK_NOT_FOUND && list.count > 0)
                 return bad_file(fault, file.path, "is missing, and keys in the registry were made with it");
-        if (err == TK_NOT_FOUND)
+        if (err == TK_NOT_FOUND) {
+                fault->code = TK_FAULT_none;
                 err = make_file(service, &file, fault);
-        if (err == TK_OK)
-                err = parse_file(service, &file, fault);
-        tk_wipe(file.text, sizeof(file.text));
+                tk_wipe(file.text, sizeof(file.text));
+                if (err == TK_OK)
+                        err = tk_secrets_file_read(file.path, &service->secrets, NULL, fault);
+        }
         if (err != TK_OK)
                 return err;
         if (list.count > 0)

@@ -8,7 +8,9 @@
 #include "gate/gate.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,11 +59,12 @@ static enum tk_err open_registry(struct tk_service *service, struct tk_fault *fa
 static void link_gate(const struct tk_service *service)
 {
         char *link = join(service->data_dir, "/gate", "");
-        if (!link)
-                return;
-        unlink(link);
-        if (symlink(service->gate_dir, link) != 0)
-                errno = 0; /* a convenience: a read-only data directory must not stop the start */
+        char whole[PATH_MAX]; /* a relative path would be one from DATA */
+        if (link && realpath(service->gate_dir, whole)) {
+                unlink(link);
+                if (symlink(whole, link) != 0)
+                        errno = 0; /* a convenience: a read-only data directory must not stop the start */
+        }
         tk_free(link);
 }
 
@@ -81,7 +84,8 @@ static enum tk_err open_gate(struct tk_service *service, struct tk_fault *fault)
         if (err != TK_OK)
                 return err;
         link_gate(service);
-        err = tk_gate_open(service->gate_dir, &service->peppers, &service->mask, &service->gate, fault);
+        err = tk_gate_open(service->gate_dir, &service->secrets.peppers, &service->secrets.mask,
+                           &service->gate, fault);
         if (err != TK_OK)
                 return err;
         return tk_drainer_start(tk_feeder_files(service->feeder), NULL, &service->drainer, fault);
@@ -96,7 +100,7 @@ enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_se
         fault->code = TK_FAULT_none;
         service->config = *config;
         service->lock_fd = -1;
-        tk_pepper_set_init(&service->peppers);
+        tk_pepper_file_init(&service->secrets);
         service->data_dir = join(config->data_dir, "", "");
         enum tk_err err = service->data_dir ? TK_OK : tk_fault_from_err(fault, TK_NOMEM);
         if (err == TK_OK)
@@ -125,8 +129,7 @@ void tk_service_close(struct tk_service *service)
         tk_registry_close(service->registry); /* its writer uses the feeder until here */
         tk_drainer_stop(service->drainer);
         tk_feeder_close(service->feeder);
-        tk_pepper_set_fini(&service->peppers);
-        tk_wipe(&service->mask, sizeof(service->mask));
+        tk_pepper_file_fini(&service->secrets);
         if (service->lock_fd >= 0)
                 close(service->lock_fd);
         tk_free(service->gate_dir);

@@ -3,8 +3,6 @@
  */
 #include "service/view.h"
 
-#include <string.h>
-
 static json_t *text(struct tk_str s)
 {
         return json_stringn(s.ptr ? s.ptr : "", s.len);
@@ -210,39 +208,4 @@ bool tk_state_parse(struct tk_str name, enum tk_state *ret_state)
                 }
         }
         return false;
-}
-
-static const char *const id_prefixes[] = {
-        [TK_ID_KEY] = "key_",
-        [TK_ID_CONSUMER] = "con_",
-        [TK_ID_SUBSCRIPTION] = "sub_",
-};
-
-/* No printf: each verification writes two of them. */
-void tk_id_format(enum tk_id_kind kind, uint64_t id, char ret_text[32])
-{
-        char digits[20];
-        size_t at = sizeof(digits);
-        do {
-                digits[--at] = (char)('0' + id % 10);
-                id /= 10;
-        } while (id > 0);
-        size_t prefix_len = strlen(id_prefixes[kind]);
-        memcpy(ret_text, id_prefixes[kind], prefix_len);
-        memcpy(ret_text + prefix_len, digits + at, sizeof(digits) - at);
-        ret_text[prefix_len + sizeof(digits) - at] = '\0';
-}
-
-bool tk_id_parse(enum tk_id_kind kind, struct tk_str id_text, uint64_t *ret_number)
-{
-        struct tk_str prefix = tk_str_from(id_prefixes[kind]);
-        if (!tk_str_starts_with(id_text, prefix))
-                return false;
-        struct tk_str digits = tk_str_skip(id_text, prefix.len);
-        uint64_t value;
-        if (digits.len == 0 || digits.ptr[0] == '0' || !tk_str_to_u64(digits, &value) ||
-            value > TK_KEY_NUMBER_MAX)
-                return false;
-        *ret_number = value;
-        return true;
 }

@@ -5,6 +5,7 @@
 #ifndef TK_SERVICE_VIEW_H
 #define TK_SERVICE_VIEW_H
 
+#include "core/id.h"
 #include "core/key.h"
 #include "registry/model.h"
 
@@ -26,11 +27,5 @@ bool tk_view_same(json_t *before, json_t *after);
 /* `active`, `suspended`, `revoked`, `ended`. */
 const char *tk_view_state(enum tk_state state);
 bool tk_state_parse(struct tk_str text, enum tk_state *ret_state);
-
-/* Public ids: a kind's prefix and the number in decimal. `key_17`, `con_3`, `sub_5`. At most 32 bytes with NUL. */
-enum tk_id_kind { TK_ID_KEY, TK_ID_CONSUMER, TK_ID_SUBSCRIPTION };
-void tk_id_format(enum tk_id_kind kind, uint64_t number, char ret_text[32]);
-/* No leading zeros, 1 to 2^43 - 1. */
-bool tk_id_parse(enum tk_id_kind kind, struct tk_str text, uint64_t *ret_number);
 
 #endif
