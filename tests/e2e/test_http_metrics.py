@@ -105,6 +105,45 @@ def test_the_registry_and_the_gate(anonymous, admin, unique):
     assert after["tollkeeper_gate_key_lines", None] <= after["tollkeeper_gate_key_capacity_lines", None]
 
 
+def events(values):
+    """What the gate's events told, by code."""
+    return {labels[6:-1]: value for (name, labels), value in values.items() if name == "tollkeeper_events_total"}
+
+
+def test_decisions_arrive_as_events(anonymous, admin, weather, consumer):
+    """A decision is told by an event that the daemon takes out of a ring some milliseconds later."""
+    key = admin.issue(api=weather, consumer=consumer, limits=[{"limit": 3, "per": "1h"}])["key"]
+    before, _ = metrics(anonymous)
+    for _ in range(5):
+        anonymous.verify(key, weather)
+    anonymous.verify("hello", weather)
+    for code, more in (("valid", 3), ("rate_limited", 2), ("malformed", 1)):
+        labels = f'code="{code}"'
+        settled(anonymous, "tollkeeper_events_total", labels, before["tollkeeper_events_total", labels] + more)
+    after, _ = metrics(anonymous)
+    assert sum(events(after).values()) == sum(events(before).values()) + 6
+    for name in ("lost", "malformed"):
+        assert after[f"tollkeeper_events_{name}_total", None] == 0, name
+    assert after["tollkeeper_event_rings_orphaned_total", None] == 0
+
+
+def test_rings_of_events(anonymous, weather):
+    anonymous.verify("hello", weather)
+    deadline = time.monotonic() + 10
+    while True:  # they are counted once a second
+        values, _ = metrics(anonymous)
+        if values["tollkeeper_event_rings_used", None] > 0:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert values["tollkeeper_event_rings_used", None] < values["tollkeeper_event_rings", None]
+    assert 0 <= values["tollkeeper_event_ring_fullest_ratio", None] <= 1
+    for step in ("made", "settled", "released"):
+        assert ("tollkeeper_reservations_total", f'step="{step}"') in values
+    for name in ("tollkeeper_shadow_refusals_total", "tollkeeper_named_limit_overflows_total"):
+        assert values[name, None] == 0
+
+
 def test_no_names_of_users_in_labels(anonymous, admin, weather, consumer):
     """Labels are bounded: a hostile client cannot make new series."""
     key = admin.issue(api=weather, consumer=consumer)
