@@ -154,8 +154,8 @@ void tk_window_refund(struct tk_slot *slot, int64_t period_s, uint64_t cost);
  * no write to the slot.
  *
  * The slot: lo = spent, or gone when it was charged last, and what was charged since; hi = gone when it was charged last. hi stands
- * where a window has its period, and tk_window_refund() takes it for one: what was charged before an expiry cannot be given back after
- * it, when it would come out of a later grant.
+ * where a window has its period, and tk_window_refund() takes it for one: what was charged before an expiry is not given back once
+ * something was charged after it, when it would come out of a later grant.
  */
 struct tk_credits {
         uint64_t granted, gone; /* units, ever: to TK_LIMIT_CREDITS_MAX */

@@ -25,23 +25,30 @@ static uint64_t id_of(uint64_t number, uint64_t control)
 
 /* ---- make ---- */
 
-/* Where to look first: spread, so that threads do not meet; any spreading will do. */
-static uint64_t first_probe(const struct tk_request *request)
+static uint64_t mix(uint64_t hash, uint64_t word)
 {
-        uint64_t mixed = (request->now.boot_ns ^ request->number << 40 ^ (uint64_t)(uintptr_t)request) *
-                         UINT64_C(0x9e3779b97f4a7c15);
-        return mixed >> 32;
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 over the golden ratio */
+        return hash ^ hash >> 32;
+}
+
+/*
+ * Where to look first, and then: spread, so that threads do not meet, and that while half of the lines are free they are found, also when
+ * the other half is in one piece, as after the table has grown. In a small table, all of it.
+ */
+static uint64_t probe(const struct tk_request *request, uint64_t tries, uint64_t count)
+{
+        uint64_t start = mix(request->now.boot_ns ^ request->number << 40, (uint64_t)(uintptr_t)request);
+        return (count <= PROBES ? start + tries : mix(start, tries)) % count;
 }
 
 bool tk_reservation_claim(struct tk_request *request)
 {
         struct tk_files *files = &request->gate->files;
         uint64_t count = tk_area_used(&files->areas[TK_FILE_RESERVATIONS]);
-        uint64_t first = first_probe(request);
         uint32_t now_s = (uint32_t)(request->now.boot_ns / TK_NS_PER_S);
 
         for (uint64_t i = 0; i < PROBES && count > 0; i++) {
-                uint64_t number = (first + i) % count;
+                uint64_t number = probe(request, i, count);
                 struct tk_format_reservation *line = line_at(files, number);
                 if (!line)
                         return false;
@@ -94,12 +101,6 @@ static void set(_Atomic uint64_t *word, uint64_t value)
 static uint64_t get(const _Atomic uint64_t *word)
 {
         return atomic_load_explicit(word, memory_order_relaxed);
-}
-
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        return hash ^ hash >> 32;
 }
 
 /*
