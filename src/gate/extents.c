@@ -64,7 +64,7 @@ static struct tk_window window_of(const struct tk_format_limit *limit, int64_t a
                                   const struct tk_moment *now)
 {
         return (struct tk_window){limit->limit, (enum tk_period_kind)limit->period, limit->length_s,
-                                  limit->anchored ? anchor_s : 0, now->back_s};
+                                  limit->anchored ? anchor_s : 0, now->back};
 }
 
 /* Units used in the period that counts; exact also above a limit that was lowered. */

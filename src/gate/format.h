@@ -65,7 +65,7 @@ struct tk_format_header {
         _Atomic uint64_t time_offset_ms;
         _Atomic uint64_t time_pending_ms;
         _Atomic uint64_t time_pending_since_ms;
-        _Atomic uint64_t time_back_s;
+        _Atomic uint64_t time_back;
         uint8_t zero_c[16];
 
         /* what is announced for the files that deciders write, in the order of enum tk_file from TK_FILE_METERS */
@@ -87,6 +87,13 @@ _Static_assert(offsetof(struct tk_format_header, capacity_lines) == 256, "header
 _Static_assert(offsetof(struct tk_format_header, applied_seq) == 320, "header");
 _Static_assert(offsetof(struct tk_format_header, shared) == 384, "header");
 _Static_assert(offsetof(struct tk_format_header, foreign_table) == 480, "header");
+
+/* time_back: when gate time was last put back, in seconds of gate time after that, and how often. */
+#define TK_TIME_BACK(at_s, times) ((uint64_t)(uint32_t)(at_s) | (uint64_t)(uint16_t)(times) << 32)
+#define TK_TIME_BACK_AT_S(value)  ((int64_t)(uint32_t)(value))
+#define TK_TIME_BACK_TIMES(value) ((uint16_t)((value) >> 32))
+#define TK_TIME_BACK_AT_S_MAX     UINT32_MAX
+#define TK_TIME_BACK_TIMES_MAX    UINT16_MAX
 
 /* foreign_table: log2 of its entries, and its first line */
 #define TK_FOREIGN_TABLE(log2, line) ((uint64_t)(log2) | (uint64_t)(line) << 8)

@@ -49,8 +49,16 @@ uint64_t tk_publisher_applied(const struct tk_publisher *publisher);
 /*
  * Call about once a second: keeps gate time with the wall clock, extends the lease (lease_s 0: for ever), settles reservations that
  * nobody settled, forgets named limits that are whole again.
+ * A wall clock that is off by more than 200 ms was stepped: gate time goes on as before, and follows when it has stayed so for a minute
+ * or tk_publisher_confirm_time() says so.
  */
 void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s);
+
+/* How far the wall clock is ahead of gate time in a step that is held; 0: none is. */
+int64_t tk_publisher_held_step_ms(const struct tk_publisher *publisher);
+
+/* Follow the step that is held, at once. False: there is none, or none that can be followed. */
+bool tk_publisher_confirm_time(struct tk_publisher *publisher);
 
 /* What changes that are not published yet will need at most. */
 struct tk_publish_room {

@@ -1,5 +1,5 @@
 /*
- * The publisher's inside: what publish.c, publish_lines.c, intern.c, compile.c, extents.c, foreign.c and verify.c share. All of it
+ * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, foreign.c and verify.c share. All of it
  * runs in the one thread that publishes. Internal to the gate; the daemon sees gate/publish.h.
  */
 #ifndef TK_GATE_PUBLISHER_H
@@ -70,6 +70,14 @@ enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind
 /* compile.c: the record of a route's limits. */
 enum tk_err tk_intern_route_policy(struct tk_publisher *publisher, const struct tk_publish_route *route,
                                    uint32_t *ret_policy);
+
+/* ---- clock.c: gate time ---- */
+
+/* At open and about once a second: follow the wall clock, or hold a step of it. */
+void tk_clock_follow(struct tk_publisher *publisher, uint64_t wall_ns);
+
+/* The same time for a set of files that takes the place of the publisher's. */
+void tk_clock_copy(const struct tk_publisher *publisher, struct tk_format_header *ret_keys);
 
 /* ---- extents.c: meters ---- */
 
