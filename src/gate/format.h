@@ -122,7 +122,9 @@ enum tk_line_state {
 
 #define TK_CONTROL_CONSUMER_SUSPENDED (UINT64_C(1) << 4)
 #define TK_CONTROL_FOREIGN            (UINT64_C(1) << 5)
-/* keys: bits 6, 7, 12 to 15; subscriptions: 4 to 15 */
+/* Of a key's line in state 0: the number was freed; bits 16 to 31 its last generation, 32 to 63 when, by the boot clock. */
+#define TK_CONTROL_FREED              (UINT64_C(1) << 6)
+/* keys that are not freed: bits 6, 7, 12 to 15; subscriptions: 4 to 15 */
 #define TK_CONTROL_KEY_ZERO           UINT64_C(0xf0c0)
 #define TK_CONTROL_SUBSCRIPTION_ZERO  UINT64_C(0xfff0)
 
@@ -152,6 +154,21 @@ static inline uint16_t tk_control_generation(uint64_t control)
 }
 
 static inline uint32_t tk_control_environment(uint64_t control)
+{
+        return (uint32_t)(control >> 32);
+}
+
+static inline uint64_t tk_control_free(uint16_t generation, uint32_t boot_s)
+{
+        return TK_CONTROL_FREED | (uint64_t)generation << 16 | (uint64_t)boot_s << 32;
+}
+
+static inline bool tk_control_freed(uint64_t control)
+{
+        return (control & 0xffff) == TK_CONTROL_FREED;
+}
+
+static inline uint32_t tk_control_freed_s(uint64_t control)
 {
         return (uint32_t)(control >> 32);
 }

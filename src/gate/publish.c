@@ -30,6 +30,7 @@ void tk_publisher_close(struct tk_publisher *publisher)
                 return;
         tk_files_close(&publisher->files);
         forget_records(publisher);
+        tk_spares_fini(&publisher->spares);
         tk_free(publisher->api_bits);
         tk_free(publisher->scratch);
         if (publisher->lock_fd >= 0)
@@ -108,6 +109,7 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
         tk_files_init(&publisher->files);
         tk_index_init(&publisher->index);
         tk_ids_init(&publisher->consumers);
+        tk_spares_init(&publisher->spares);
 
         enum tk_err err = TK_OK;
         publisher->scratch = tk_malloc(TK_POLICY_BYTES_MAX);
@@ -147,6 +149,9 @@ enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *
         atomic_store(&old->retired, tk_seal(1));
         tk_files_close(&publisher->files);
         forget_records(publisher);
+        tk_spares_fini(&publisher->spares);
+        tk_spares_init(&publisher->spares);
+        memset(&publisher->reservations, 0, sizeof publisher->reservations);
         publisher->files = files;
         return TK_OK;
 }
@@ -177,7 +182,7 @@ void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_
         struct tk_moment now = tk_files_now(&publisher->files);
         uint64_t lease_until_ms = lease_s ? now.boot_ns / NS_PER_MS + (uint64_t)lease_s * 1000 : 0;
         atomic_store(&keys->lease_until_ms, tk_seal(lease_until_ms));
-        tk_reservations_sweep(&publisher->files, now.boot_ns, &publisher->reservations_cursor);
+        tk_reservations_sweep(&publisher->files, now.boot_ns, &publisher->reservations);
         tk_named_sweep(&publisher->files, &now, &publisher->named_cursor);
 }
 
@@ -226,6 +231,7 @@ void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publishe
                         tk_area_used(meters) + tk_area_used(key_homes) + tk_area_used(subscription_homes),
                 .meter_capacity = tk_area_capacity(meters) + tk_area_capacity(key_homes) +
                                   tk_area_capacity(subscription_homes),
+                .spare_meter_lines = publisher->spares.lines,
                 .foreign_keys = tk_unseal(atomic_load(&foreign->header->foreign_count)),
                 .incarnation = keys->header->incarnation,
         };

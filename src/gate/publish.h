@@ -155,7 +155,18 @@ struct tk_publish_key {
         uint32_t
                 policy; /* the record of api_id and of scopes to path_count, where it is known; 0: make or find it */
 };
+/*
+ * TK_BUSY: the number was freed (tk_publish_free) less than a minute ago; publish again later. TK_INVALID: among others, its freed owner had
+ * the same generation; if the key is revoked, nothing is done for it and nothing is wrong.
+ */
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key);
+
+/*
+ * Free the number of a revoked key, which is unknown from then on. Another key, of another generation, may be given the number a minute
+ * later, counted anew from a start of the daemon or a resumption of the machine. TK_NOT_FOUND: there is no such line. TK_INVALID: the key is
+ * not revoked. A number that is free already stays so.
+ */
+enum tk_err tk_publish_free(struct tk_publisher *publisher, uint64_t number);
 
 /*
  * The record of a key's API, scopes, limits and restrictions, or of a subscription's limits, for who publishes many that have the
@@ -174,6 +185,7 @@ struct tk_publisher_stats {
         uint64_t subscription_lines, subscription_capacity;
         uint64_t policy_bytes, policy_capacity;
         uint64_t meter_lines, meter_capacity;
+        uint64_t spare_meter_lines; /* of those, given up and not yet given again */
         uint64_t foreign_keys;
         uint64_t incarnation;
 };

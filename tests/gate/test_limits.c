@@ -367,7 +367,7 @@ static void test_counters_move_with_the_limits(void **state)
         assert_int_equal(tk_extent_prepare(test->publisher, &of, policy, &move, &binding), TK_OK);
         assert_int_equal(admit_up_to(test, &ask, 9), 2); /* seven were refused */
         atomic_store(&line->binding, binding);
-        tk_extent_finish(&move);
+        tk_extent_finish(test->publisher, &move);
 
         struct tk_usage usage;
         assert_int_equal(tk_gate_key_usage(test->gate, 17, &usage), TK_OK);
