@@ -28,7 +28,7 @@
 /*
  * The shared state of one limit: 16 bytes, compared and exchanged as a whole.
  *   rate:    the theoretical arrival time in units of 1/N' ns since 1970, as one 128-bit number (lo, hi)
- *   window:  lo = units used, hi = start of the period they were used in, seconds since 1970
+ *   window:  lo = units used, hi = the label of the period they were used in (tk_window_label)
  *   credits: lo = units spent, ever, hi = units gone, ever, when it was charged last
  * All zero is a fresh limit.
  */
@@ -111,23 +111,45 @@ void tk_rate_carry(const struct tk_slot *from, const struct tk_rate *from_rate, 
 
 /* ---- window: at most `limit` units a period ---- */
 
+/* That the clock which gives now_ns was put back: when last, by itself as it is since, and how often. All zero: never. */
+struct tk_put_back {
+        int64_t at_s;
+        uint16_t times;
+};
+
 struct tk_window {
         uint64_t limit; /* 0 to TK_LIMIT_UNITS_MAX; 0 admits nothing */
         enum tk_period_kind kind;
         int64_t length_s; /* for TK_PERIOD_FIXED */
         int64_t anchor_s; /* 0 = UTC; to TK_TIME_MAX_S */
-        int64_t back_s;   /* when the clock was last put back, by the clock as it is since; 0: never */
+        struct tk_put_back back;
 };
 
 /*
- * As tk_rate_admit, without its clamp. A period never goes back by itself: when the slot holds a later period than now_ns
- * gives, that one counts, however late, so that nothing is admitted twice. A clock that was put back leaves such slots: they count
- * until one period's length after that (back_s), then no longer. A slot that holds garbage may refuse as long, or for ever where the
- * clock was never put back (wait_ns TK_NEVER), but never over-admits.
- *   ret_period_s  the start of the period that was charged, for tk_window_refund
+ * A slot says in which period its units were used by a label: the period's start, and above that how often the clock had been put back
+ * (docs/decisions/0008). At most `limit` units are admitted under a label, and a label only ever grows.
+ */
+#define TK_WINDOW_PERIOD_BITS 48
+
+static inline uint64_t tk_window_label(uint16_t times_back, int64_t period_s)
+{
+        return (uint64_t)times_back << TK_WINDOW_PERIOD_BITS | (uint64_t)period_s;
+}
+
+static inline int64_t tk_window_label_period_s(uint64_t label)
+{
+        return (int64_t)(label & ((UINT64_C(1) << TK_WINDOW_PERIOD_BITS) - 1));
+}
+
+/*
+ * As tk_rate_admit, without its clamp. A period never goes back by itself: when the slot holds a later label than now_ns gives,
+ * that one counts, however late, so that nothing is admitted twice. What was charged to a later period before the clock was put
+ * back counts until the period ends that it was put back into, then no longer. A slot that holds garbage may refuse for ever (wait_ns
+ * TK_NEVER), but never over-admits.
+ *   ret_label  that was charged, for tk_window_refund
  */
 bool tk_window_admit(struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
-                     struct tk_limit_state *ret_state, int64_t *ret_period_s);
+                     struct tk_limit_state *ret_state, int64_t *ret_label);
 
 bool tk_window_peek(const struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns,
                     uint64_t cost, struct tk_limit_state *ret_state);
@@ -140,11 +162,8 @@ void tk_window_offer(const struct tk_slot *slot, const struct tk_window *window,
 void tk_window_describe(const struct tk_slot *value, const struct tk_window *window, uint64_t now_ns,
                         const struct tk_offer *offer, struct tk_limit_state *ret_state);
 
-/*
- * Give back `cost` charged in the period that began at period_s; nothing when the slot has moved to another
- * period or holds less than that.
- */
-void tk_window_refund(struct tk_slot *slot, int64_t period_s, uint64_t cost);
+/* Give back `cost` charged under this label; nothing when the slot has moved to another or holds less than that. */
+void tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost);
 
 /* ---- credits: granted minus spent, both cumulative ---- */
 

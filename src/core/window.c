@@ -7,18 +7,18 @@
 #include "core/slot.h"
 
 struct usage {
-        uint64_t period_s; /* as stored: seconds since 1970 */
+        uint64_t label;
         uint64_t used;
 };
 
 static struct usage unpack(tk_u128 stored)
 {
-        return (struct usage){.period_s = (uint64_t)(stored >> 64), .used = (uint64_t)stored};
+        return (struct usage){.label = (uint64_t)(stored >> 64), .used = (uint64_t)stored};
 }
 
 static tk_u128 pack(struct usage usage)
 {
-        return tk_slot_join(usage.period_s, usage.used);
+        return tk_slot_join(usage.label, usage.used);
 }
 
 /* The current period is reckoned once: that of months is most of the work. */
@@ -30,24 +30,36 @@ static void find_period(const struct tk_window *window, uint64_t now_ns, struct 
                 offer->period_s = 0; /* the one that begins before 1970: a slot holds no negative times */
 }
 
-/* Until when a later period than the current one counts, where the clock was put back: 0 is for ever. */
-static int64_t later_counts_until(const struct tk_window *window, const struct tk_offer *offer)
+static uint64_t label_now(const struct tk_window *window, const struct tk_offer *offer)
 {
-        return window->back_s ? window->back_s + (offer->period_end_s - offer->period_s) : 0;
+        return tk_window_label(window->back.times, offer->period_s);
 }
 
-/* The stored usage, unless its period is over. A later period counts too: a period never goes back by itself. */
-static struct usage usage_now(tk_u128 stored, const struct tk_window *window, uint64_t now_ns,
-                              const struct tk_offer *offer)
+/*
+ * Whether what was used under this label counts now. A label as late as the present one, or later, always does: that of a decider whose
+ * clock is ahead, or of one who knows already that the clock was put back. Of earlier ones, only those from before it was put back may
+ * name a period that is not over: the present one, or a later one, which counts until the period ends that the clock was put back into.
+ */
+static bool counts(uint64_t label, const struct tk_window *window, const struct tk_offer *offer)
+{
+        uint64_t now = label_now(window, offer);
+        int64_t period_s = tk_window_label_period_s(label);
+
+        if (label >= now)
+                return true;
+        if (label >> TK_WINDOW_PERIOD_BITS == now >> TK_WINDOW_PERIOD_BITS)
+                return false;
+        return period_s == offer->period_s ||
+               (period_s > offer->period_s && offer->period_s <= window->back.at_s);
+}
+
+static struct usage usage_now(tk_u128 stored, const struct tk_window *window, const struct tk_offer *offer)
 {
         struct usage usage = unpack(stored);
-        bool over = usage.period_s < (uint64_t)offer->period_s;
 
-        if (usage.period_s > (uint64_t)offer->period_s) {
-                int64_t until_s = later_counts_until(window, offer);
-                over = until_s != 0 && (int64_t)(now_ns / TK_NS_PER_S) >= until_s;
-        }
-        return over ? (struct usage){.period_s = (uint64_t)offer->period_s, .used = 0} : usage;
+        if (!counts(usage.label, window, offer))
+                usage = (struct usage){.label = label_now(window, offer), .used = 0};
+        return usage;
 }
 
 static uint64_t left(const struct tk_window *window, const struct usage *usage)
@@ -60,16 +72,13 @@ static uint64_t until_end(const struct tk_window *window, uint64_t now_ns, const
                           const struct usage *usage)
 {
         int64_t start_s, end_s = offer->period_end_s;
-        int64_t until_s = later_counts_until(window, offer);
-        bool later = usage->period_s != (uint64_t)offer->period_s;
+        int64_t period_s = tk_window_label_period_s(usage->label);
 
-        if (later && usage->period_s > (uint64_t)TK_TIME_MAX_S && until_s == 0)
-                return TK_NEVER;
-        if (later && usage->period_s <= (uint64_t)TK_TIME_MAX_S)
-                tk_period_at(window->kind, window->length_s, window->anchor_s, (int64_t)usage->period_s,
-                             &start_s, &end_s);
-        if (later && until_s != 0 && (until_s < end_s || usage->period_s > (uint64_t)TK_TIME_MAX_S))
-                end_s = until_s;
+        if (usage->label > label_now(window, offer) && period_s > offer->period_s) {
+                if (period_s > TK_TIME_MAX_S)
+                        return TK_NEVER;
+                tk_period_at(window->kind, window->length_s, window->anchor_s, period_s, &start_s, &end_s);
+        }
         tk_u128 left_ns = (tk_u128)end_s * TK_NS_PER_S - now_ns;
         return left_ns < TK_NEVER ? (uint64_t)left_ns : TK_NEVER - 1;
 }
@@ -77,7 +86,7 @@ static uint64_t until_end(const struct tk_window *window, uint64_t now_ns, const
 void tk_window_describe(const struct tk_slot *value, const struct tk_window *window, uint64_t now_ns,
                         const struct tk_offer *offer, struct tk_limit_state *ret_state)
 {
-        struct usage usage = usage_now(tk_slot_value(value), window, now_ns, offer);
+        struct usage usage = usage_now(tk_slot_value(value), window, offer);
 
         ret_state->remaining = left(window, &usage);
         ret_state->reset_ns = until_end(window, now_ns, offer, &usage);
@@ -86,7 +95,7 @@ void tk_window_describe(const struct tk_slot *value, const struct tk_window *win
 static void look(tk_u128 stored, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
                  struct tk_offer *offer)
 {
-        struct usage usage = usage_now(stored, window, now_ns, offer);
+        struct usage usage = usage_now(stored, window, offer);
 
         offer->seen = tk_slot_of(stored);
         offer->wait_ns = 0;
@@ -104,7 +113,7 @@ void tk_window_offer(const struct tk_slot *slot, const struct tk_window *window,
 }
 
 bool tk_window_admit(struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
-                     struct tk_limit_state *ret_state, int64_t *ret_period_s)
+                     struct tk_limit_state *ret_state, int64_t *ret_label)
 {
         struct tk_offer offer;
         bool charged = false;
@@ -118,7 +127,7 @@ bool tk_window_admit(struct tk_slot *slot, const struct tk_window *window, uint6
         tk_window_describe(charged ? &offer.charged : &offer.seen, window, now_ns, &offer, ret_state);
         ret_state->wait_ns = offer.wait_ns;
         ret_state->admitted = offer.wait_ns == 0;
-        *ret_period_s = (int64_t)offer.charged.hi;
+        *ret_label = (int64_t)offer.charged.hi;
         return ret_state->admitted;
 }
 
@@ -134,14 +143,14 @@ bool tk_window_peek(const struct tk_slot *slot, const struct tk_window *window, 
         return ret_state->admitted;
 }
 
-void tk_window_refund(struct tk_slot *slot, int64_t period_s, uint64_t cost)
+void tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost)
 {
         tk_u128 stored = tk_slot_read(slot);
         struct usage usage;
 
         do {
                 usage = unpack(stored);
-                if (usage.period_s != (uint64_t)period_s || usage.used < cost)
+                if (usage.label != (uint64_t)label || usage.used < cost)
                         return;
                 usage.used -= cost;
         } while (!tk_slot_exchange(slot, &stored, pack(usage)));

@@ -1,6 +1,7 @@
 /*
  * Giving meters to keys and subscriptions, and moving one to other slots when its limits change. One thread, the publisher's,
- * while deciders charge. A slot never changes its meaning: what would change it gets another extent. Never takes one back.
+ * while deciders charge. A slot never changes its meaning: what would change it gets another extent, and the one before rests among
+ * the spares (spares.c).
  */
 #include "gate/publisher.h"
 
@@ -64,7 +65,7 @@ static struct tk_window window_of(const struct tk_format_limit *limit, int64_t a
                                   const struct tk_moment *now)
 {
         return (struct tk_window){limit->limit, (enum tk_period_kind)limit->period, limit->length_s,
-                                  limit->anchored ? anchor_s : 0, now->back_s};
+                                  limit->anchored ? anchor_s : 0, now->back};
 }
 
 /* Units used in the period that counts; exact also above a limit that was lowered. */
@@ -199,6 +200,8 @@ static enum tk_err take_extent(struct tk_publisher *publisher, uint32_t lines, u
 {
         struct tk_area *meters = tk_publisher_area(publisher, TK_FILE_METERS);
         uint64_t line = tk_area_used(meters);
+        if (tk_spares_take(publisher, lines, ret_line))
+                return TK_OK;
         if (line + lines > UINT32_MAX)
                 return TK_FULL;
         enum tk_err err = tk_area_reserve(meters, line + lines);
@@ -221,7 +224,7 @@ static enum tk_err take_meter(struct tk_publisher *publisher, const struct tk_ex
         if (err)
                 return err;
         *ret_meter = ref.meter;
-        /* Fresh memory is zero, unless a decider wrote where it should not. */
+        /* Nobody refers to it: fresh memory, or a spare, which nobody can reach any more. */
         memset(*ret_meter, 0, (size_t)lines * 64);
         return TK_OK;
 }
@@ -232,6 +235,7 @@ enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_ex
         if (!tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), policy, of->kind, &move->to))
                 return TK_CORRUPT;
         move->from_meter = NULL;
+        move->from_binding = of->binding;
         bool bound = of->binding != 0 && view_binding(publisher, of, &move->from, &move->from_meter);
         if (bound && same_slots(move)) {
                 move->to_meter = move->from_meter;
@@ -258,7 +262,15 @@ static void add_counted(const struct tk_extent_move *move)
         atomic_fetch_add_explicit(&to->refused, refused - move->seen_refused, memory_order_relaxed);
 }
 
-void tk_extent_finish(struct tk_extent_move *move)
+void tk_extent_give_up(struct tk_publisher *publisher, uint64_t binding, enum tk_record_kind kind)
+{
+        struct tk_policy_view view;
+        if (binding != 0 &&
+            tk_policy_view(tk_publisher_area(publisher, TK_FILE_POLICY), tk_pair_low(binding), kind, &view))
+                tk_spares_give(publisher, tk_pair_high(binding), view.policy->extent_lines);
+}
+
+void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *move)
 {
         if (!move->from_meter || move->from_meter == move->to_meter)
                 return;
@@ -276,4 +288,5 @@ void tk_extent_finish(struct tk_extent_move *move)
                         charge(&move->to_meter->slots[limit->slot], limit, move->to_anchor_s, &move->now,
                                before - after);
         }
+        tk_extent_give_up(publisher, move->from_binding, (enum tk_record_kind)move->from.policy->head.kind);
 }

@@ -73,25 +73,35 @@ static uint64_t word_of(const _Atomic uint64_t *word)
         return tk_unseal(atomic_load_explicit(word, memory_order_relaxed));
 }
 
+/*
+ * How often gate time was put back comes first, and the publisher stores it last: who reads that it was puts no usage down under the
+ * new count by the time of before.
+ */
+static struct tk_put_back put_back(const struct tk_format_header *keys)
+{
+        uint64_t back = tk_unseal(atomic_load_explicit(&keys->time_back, memory_order_acquire));
+        return (struct tk_put_back){.at_s = TK_TIME_BACK_AT_S(back), .times = TK_TIME_BACK_TIMES(back)};
+}
+
 struct tk_moment tk_files_now(const struct tk_files *files)
 {
         const struct tk_format_header *keys = tk_files_keys_header(files);
+        struct tk_put_back back = put_back(keys);
+        uint64_t offset_ns = word_of(&keys->time_offset_ms) * NS_PER_MS;
         struct timespec boot;
         clock_gettime(CLOCK_BOOTTIME, &boot);
 
         uint64_t boot_ns = (uint64_t)boot.tv_sec * TK_NS_PER_S + (uint64_t)boot.tv_nsec;
-        return (struct tk_moment){.boot_ns = boot_ns,
-                                  .gate_ns = boot_ns + word_of(&keys->time_offset_ms) * NS_PER_MS,
-                                  .back_s = (int64_t)word_of(&keys->time_back_s)};
+        return (struct tk_moment){.boot_ns = boot_ns, .gate_ns = boot_ns + offset_ns, .back = back};
 }
 
 struct tk_moment tk_files_moment(const struct tk_files *files, uint64_t gate_ns)
 {
         const struct tk_format_header *keys = tk_files_keys_header(files);
+        struct tk_put_back back = put_back(keys);
         uint64_t offset_ns = word_of(&keys->time_offset_ms) * NS_PER_MS;
-        return (struct tk_moment){.boot_ns = gate_ns > offset_ns ? gate_ns - offset_ns : 0,
-                                  .gate_ns = gate_ns,
-                                  .back_s = (int64_t)word_of(&keys->time_back_s)};
+        return (struct tk_moment){
+                .boot_ns = gate_ns > offset_ns ? gate_ns - offset_ns : 0, .gate_ns = gate_ns, .back = back};
 }
 
 /* ---- what a header must be ---- */

@@ -78,7 +78,7 @@ void tk_files_retire(int dir_fd);
  */
 struct tk_moment {
         uint64_t boot_ns, gate_ns;
-        int64_t back_s; /* when gate time was last put back, seconds of gate time; 0: never */
+        struct tk_put_back back; /* of gate time */
 };
 struct tk_moment tk_files_now(const struct tk_files *files);
 /* The instant that gate time gives as gate_ns. */

@@ -47,7 +47,7 @@ static _Atomic uint64_t *place(struct table table, uint64_t digest_word, uint64_
         }
 }
 
-/* Entries whose line has been given to another key are left behind. */
+/* Entries whose line has been freed or given to another key are left behind. */
 static uint64_t copy_entries(const struct tk_publisher *publisher, struct table from, struct table to)
 {
         uint64_t copied = 0;
@@ -59,7 +59,8 @@ static uint64_t copy_entries(const struct tk_publisher *publisher, struct table 
                 if (entry == 0 || !line)
                         continue;
                 uint64_t digest_word = atomic_load_explicit(&line->digest[0], memory_order_relaxed);
-                if (tk_foreign_entry(digest_word, number) != entry)
+                if (tk_foreign_entry(digest_word, number) != entry ||
+                    tk_control_freed(atomic_load_explicit(&line->control, memory_order_relaxed)))
                         continue;
                 atomic_store_explicit(place(to, digest_word, number), entry, memory_order_relaxed);
                 copied++;

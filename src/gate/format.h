@@ -65,7 +65,7 @@ struct tk_format_header {
         _Atomic uint64_t time_offset_ms;
         _Atomic uint64_t time_pending_ms;
         _Atomic uint64_t time_pending_since_ms;
-        _Atomic uint64_t time_back_s;
+        _Atomic uint64_t time_back;
         uint8_t zero_c[16];
 
         /* what is announced for the files that deciders write, in the order of enum tk_file from TK_FILE_METERS */
@@ -87,6 +87,13 @@ _Static_assert(offsetof(struct tk_format_header, capacity_lines) == 256, "header
 _Static_assert(offsetof(struct tk_format_header, applied_seq) == 320, "header");
 _Static_assert(offsetof(struct tk_format_header, shared) == 384, "header");
 _Static_assert(offsetof(struct tk_format_header, foreign_table) == 480, "header");
+
+/* time_back: when gate time was last put back, in seconds of gate time after that, and how often. */
+#define TK_TIME_BACK(at_s, times) ((uint64_t)(uint32_t)(at_s) | (uint64_t)(uint16_t)(times) << 32)
+#define TK_TIME_BACK_AT_S(value)  ((int64_t)(uint32_t)(value))
+#define TK_TIME_BACK_TIMES(value) ((uint16_t)((value) >> 32))
+#define TK_TIME_BACK_AT_S_MAX     UINT32_MAX
+#define TK_TIME_BACK_TIMES_MAX    UINT16_MAX
 
 /* foreign_table: log2 of its entries, and its first line */
 #define TK_FOREIGN_TABLE(log2, line) ((uint64_t)(log2) | (uint64_t)(line) << 8)
@@ -115,7 +122,9 @@ enum tk_line_state {
 
 #define TK_CONTROL_CONSUMER_SUSPENDED (UINT64_C(1) << 4)
 #define TK_CONTROL_FOREIGN            (UINT64_C(1) << 5)
-/* keys: bits 6, 7, 12 to 15; subscriptions: 4 to 15 */
+/* Of a key's line in state 0: the number was freed; bits 16 to 31 its last generation, 32 to 63 when, by the boot clock. */
+#define TK_CONTROL_FREED              (UINT64_C(1) << 6)
+/* keys that are not freed: bits 6, 7, 12 to 15; subscriptions: 4 to 15 */
 #define TK_CONTROL_KEY_ZERO           UINT64_C(0xf0c0)
 #define TK_CONTROL_SUBSCRIPTION_ZERO  UINT64_C(0xfff0)
 
@@ -145,6 +154,21 @@ static inline uint16_t tk_control_generation(uint64_t control)
 }
 
 static inline uint32_t tk_control_environment(uint64_t control)
+{
+        return (uint32_t)(control >> 32);
+}
+
+static inline uint64_t tk_control_free(uint16_t generation, uint32_t boot_s)
+{
+        return TK_CONTROL_FREED | (uint64_t)generation << 16 | (uint64_t)boot_s << 32;
+}
+
+static inline bool tk_control_freed(uint64_t control)
+{
+        return (control & 0xffff) == TK_CONTROL_FREED;
+}
+
+static inline uint32_t tk_control_freed_s(uint64_t control)
 {
         return (uint32_t)(control >> 32);
 }

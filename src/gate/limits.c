@@ -19,7 +19,7 @@ static struct tk_rate rate_of(const struct tk_format_limit *limit)
 static struct tk_window window_of(const struct tk_request_limit *it, const struct tk_moment *now)
 {
         return (struct tk_window){it->limit->limit, (enum tk_period_kind)it->limit->period,
-                                  it->limit->length_s, it->anchor_s, now->back_s};
+                                  it->limit->length_s, it->anchor_s, now->back};
 }
 
 /* Look at it; in a rehearsal the slot is a copy. Rates keep to the clock that nobody sets, windows to the calendar's. */

@@ -61,7 +61,7 @@ static bool read_line(struct tk_request *request, uint64_t number, const struct 
                 return false;
 
         uint64_t before = atomic_load_explicit(&line->control, memory_order_acquire);
-        if (before == 0)
+        if (tk_control_state(before) == TK_LINE_EMPTY)
                 return false;
         request->validity = atomic_load_explicit(&line->validity, memory_order_acquire);
         request->binding = atomic_load_explicit(&line->binding, memory_order_acquire);
@@ -71,7 +71,8 @@ static bool read_line(struct tk_request *request, uint64_t number, const struct 
                 return false;
 
         uint64_t control = atomic_load_explicit(&line->control, memory_order_acquire);
-        if (control == 0 || tk_control_generation(control) != tk_control_generation(before) ||
+        if (tk_control_state(control) == TK_LINE_EMPTY ||
+            tk_control_generation(control) != tk_control_generation(before) ||
             !(control & TK_CONTROL_FOREIGN) == foreign)
                 return false;
         request->control = control;

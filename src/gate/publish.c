@@ -1,6 +1,6 @@
 /*
- * The publisher: take the directory, adopt its files or make new ones, keep time and lease, make room. One thread, the
- * daemon's. What it publishes stands in intern.c, compile.c and publish_lines.c. Never waits for a decider.
+ * The publisher: take the directory, adopt its files or make new ones, keep the lease, make room. One thread, the daemon's. What
+ * it publishes stands in intern.c, compile.c and publish_lines.c; gate time is clock.c's. Never waits for a decider.
  */
 #include "gate/publisher.h"
 
@@ -14,23 +14,6 @@
 #include <unistd.h>
 
 #define NS_PER_MS UINT64_C(1000000)
-
-/* The clocks' own jitter: an offset is published again only when it is further off. */
-#define OFFSET_SLACK_MS 2
-
-/* ---- time ---- */
-
-static void set_time(struct tk_publisher *publisher, uint64_t wall_ns)
-{
-        struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
-        uint64_t offset_ms = tk_unseal(atomic_load_explicit(&keys->time_offset_ms, memory_order_relaxed));
-        uint64_t boot_ms = tk_files_now(&publisher->files).boot_ns / NS_PER_MS;
-        uint64_t wall_ms = wall_ns / NS_PER_MS;
-        uint64_t wanted_ms = wall_ms > boot_ms ? wall_ms - boot_ms : 0;
-
-        if (wanted_ms > offset_ms + OFFSET_SLACK_MS || offset_ms > wanted_ms + OFFSET_SLACK_MS)
-                atomic_store_explicit(&keys->time_offset_ms, tk_seal(wanted_ms), memory_order_relaxed);
-}
 
 /* ---- open and close ---- */
 
@@ -47,6 +30,7 @@ void tk_publisher_close(struct tk_publisher *publisher)
                 return;
         tk_files_close(&publisher->files);
         forget_records(publisher);
+        tk_spares_fini(&publisher->spares);
         tk_free(publisher->api_bits);
         tk_free(publisher->scratch);
         if (publisher->lock_fd >= 0)
@@ -125,6 +109,7 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
         tk_files_init(&publisher->files);
         tk_index_init(&publisher->index);
         tk_ids_init(&publisher->consumers);
+        tk_spares_init(&publisher->spares);
 
         enum tk_err err = TK_OK;
         publisher->scratch = tk_malloc(TK_POLICY_BYTES_MAX);
@@ -144,7 +129,7 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
                 tk_publisher_close(publisher);
                 return err;
         }
-        set_time(publisher, wall_ns);
+        tk_clock_follow(publisher, wall_ns);
         *ret_applied_seq = tk_publisher_applied(publisher);
         *ret_publisher = publisher;
         return TK_OK;
@@ -159,11 +144,14 @@ enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *
                 return err;
 
         struct tk_format_header *fresh = tk_files_keys_header(&files);
-        atomic_store(&fresh->time_offset_ms, atomic_load(&old->time_offset_ms));
+        tk_clock_copy(publisher, fresh);
         atomic_store(&fresh->lease_until_ms, atomic_load(&old->lease_until_ms));
         atomic_store(&old->retired, tk_seal(1));
         tk_files_close(&publisher->files);
         forget_records(publisher);
+        tk_spares_fini(&publisher->spares);
+        tk_spares_init(&publisher->spares);
+        memset(&publisher->reservations, 0, sizeof publisher->reservations);
         publisher->files = files;
         return TK_OK;
 }
@@ -190,11 +178,11 @@ uint64_t tk_publisher_applied(const struct tk_publisher *publisher)
 void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s)
 {
         struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
-        set_time(publisher, wall_ns);
+        tk_clock_follow(publisher, wall_ns);
         struct tk_moment now = tk_files_now(&publisher->files);
         uint64_t lease_until_ms = lease_s ? now.boot_ns / NS_PER_MS + (uint64_t)lease_s * 1000 : 0;
         atomic_store(&keys->lease_until_ms, tk_seal(lease_until_ms));
-        tk_reservations_sweep(&publisher->files, now.boot_ns, &publisher->reservations_cursor);
+        tk_reservations_sweep(&publisher->files, now.boot_ns, &publisher->reservations);
         tk_named_sweep(&publisher->files, &now, &publisher->named_cursor);
 }
 
@@ -243,6 +231,7 @@ void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publishe
                         tk_area_used(meters) + tk_area_used(key_homes) + tk_area_used(subscription_homes),
                 .meter_capacity = tk_area_capacity(meters) + tk_area_capacity(key_homes) +
                                   tk_area_capacity(subscription_homes),
+                .spare_meter_lines = publisher->spares.lines,
                 .foreign_keys = tk_unseal(atomic_load(&foreign->header->foreign_count)),
                 .incarnation = keys->header->incarnation,
         };

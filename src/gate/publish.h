@@ -49,8 +49,16 @@ uint64_t tk_publisher_applied(const struct tk_publisher *publisher);
 /*
  * Call about once a second: keeps gate time with the wall clock, extends the lease (lease_s 0: for ever), settles reservations that
  * nobody settled, forgets named limits that are whole again.
+ * A wall clock that is off by more than 200 ms was stepped: gate time goes on as before, and follows when it has stayed so for a minute
+ * or tk_publisher_confirm_time() says so.
  */
 void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s);
+
+/* How far the wall clock is ahead of gate time in a step that is held; 0: none is. */
+int64_t tk_publisher_held_step_ms(const struct tk_publisher *publisher);
+
+/* Follow the step that is held, at once. False: there is none, or none that can be followed. */
+bool tk_publisher_confirm_time(struct tk_publisher *publisher);
 
 /* What changes that are not published yet will need at most. */
 struct tk_publish_room {
@@ -147,7 +155,18 @@ struct tk_publish_key {
         uint32_t
                 policy; /* the record of api_id and of scopes to path_count, where it is known; 0: make or find it */
 };
+/*
+ * TK_BUSY: the number was freed (tk_publish_free) less than a minute ago; publish again later. TK_INVALID: among others, its freed owner had
+ * the same generation; if the key is revoked, nothing is done for it and nothing is wrong.
+ */
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key);
+
+/*
+ * Free the number of a revoked key, which is unknown from then on. Another key, of another generation, may be given the number a minute
+ * later, counted anew from a start of the daemon or a resumption of the machine. TK_NOT_FOUND: there is no such line. TK_INVALID: the key is
+ * not revoked. A number that is free already stays so.
+ */
+enum tk_err tk_publish_free(struct tk_publisher *publisher, uint64_t number);
 
 /*
  * The record of a key's API, scopes, limits and restrictions, or of a subscription's limits, for who publishes many that have the
@@ -166,6 +185,7 @@ struct tk_publisher_stats {
         uint64_t subscription_lines, subscription_capacity;
         uint64_t policy_bytes, policy_capacity;
         uint64_t meter_lines, meter_capacity;
+        uint64_t spare_meter_lines; /* of those, given up and not yet given again */
         uint64_t foreign_keys;
         uint64_t incarnation;
 };

@@ -109,7 +109,7 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
         put_credits(line, &subscription->credits);
         put(&line->binding, binding);
         put(&line->control, control);
-        tk_extent_finish(&move);
+        tk_extent_finish(publisher, &move);
         return TK_OK;
 }
 
@@ -139,7 +139,7 @@ enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_pub
                 return err;
         put(&record->binding, binding);
         tk_intern_link_route(publisher, record);
-        tk_extent_finish(&move);
+        tk_extent_finish(publisher, &move);
         return TK_OK;
 }
 
@@ -189,7 +189,8 @@ static enum tk_err fill_words(const struct tk_publisher *publisher, const struct
 static bool same_key(const struct tk_format_key *line, const struct key_words *words)
 {
         uint64_t control = get(&line->control);
-        if (control == 0 || tk_control_generation(control) != tk_control_generation(words->control))
+        if (tk_control_state(control) == TK_LINE_EMPTY ||
+            tk_control_generation(control) != tk_control_generation(words->control))
                 return false;
         for (int i = 0; i < 4; i++)
                 if (get(&line->digest[i]) != words->digest[i])
@@ -230,13 +231,32 @@ static int64_t anchor_of(const struct tk_publisher *publisher, uint64_t owner)
         return tk_pair_low(owner) && line ? atomic_load_explicit(&line->anchor_s, memory_order_relaxed) : 0;
 }
 
-/* Deciders may still count on the home of who had the number before: the next owner gets a meter elsewhere. */
-static struct tk_extent_of meter_owner(const struct tk_format_key *line, uint64_t number, bool same)
+/*
+ * Deciders may still count on the home of who had the number before, or give back to it what they reserved there: then the next owner
+ * gets a meter elsewhere.
+ */
+static struct tk_extent_of meter_owner(const struct tk_publisher *publisher, const struct tk_format_key *line,
+                                       uint64_t number, bool same)
 {
-        uint64_t binding = get(&line->binding);
+        uint64_t binding = get(&line->binding), control = get(&line->control);
+        bool at_home =
+                same || (binding == 0 && (!tk_control_freed(control) ||
+                                          tk_spares_unreserved(publisher, tk_control_freed_s(control))));
         return (struct tk_extent_of){.kind = TK_RECORD_KEY_POLICY,
-                                     .home = {TK_FILE_KEY_HOMES, same || binding == 0 ? number : 0},
+                                     .home = {TK_FILE_KEY_HOMES, at_home ? number : 0},
                                      .binding = same ? binding : 0};
+}
+
+/* Whether a line that was freed may be given to this key. */
+static enum tk_err check_freed(struct tk_publisher *publisher, struct tk_format_key *line,
+                               const struct tk_publish_key *key)
+{
+        uint64_t control = get(&line->control);
+        if (!tk_control_freed(control))
+                return TK_OK;
+        if (tk_control_generation(control) == key->generation)
+                return TK_INVALID;
+        return tk_spares_rested(publisher, tk_control_freed_s(control)) ? TK_OK : TK_BUSY;
 }
 
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key)
@@ -252,6 +272,11 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
 
         struct tk_format_key *line = place;
         bool same = same_key(line, &words);
+        err = check_freed(publisher, line, key);
+        if (err == TK_INVALID && key->state == TK_PUBLISH_REVOKED)
+                return TK_OK; /* it is out of use already, for good */
+        if (err)
+                return err;
         if (same && !admits(&words))
                 put(&line->control, words.control); /* takes no room, so it does not fail for want of it */
         if (key->foreign)
@@ -266,18 +291,41 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
                 .to_anchor_s = anchor_of(publisher, words.owner),
                 .now = tk_files_now(&publisher->files),
         };
-        const struct tk_extent_of of = meter_owner(line, key->id, same);
+        const struct tk_extent_of of = meter_owner(publisher, line, key->id, same);
         err = tk_extent_prepare(publisher, &of, policy, &move, &words.binding);
         if (err)
                 return err;
 
         tk_area_use(tk_publisher_area(publisher, TK_FILE_KEYS), key->id + 1);
+        uint64_t before = get(&line->binding);
         if (!same)
                 give_line(line, &words);
         put_words(line, &words);
+        if (!same)
+                tk_extent_give_up(publisher, before, TK_RECORD_KEY_POLICY);
         if (key->foreign)
                 tk_foreign_insert(publisher, words.digest[0], key->id);
-        tk_extent_finish(&move);
+        tk_extent_finish(publisher, &move);
+        return TK_OK;
+}
+
+/* The one store after which nobody finds the key; a daemon killed behind it leaves the binding, which the next owner gives up. */
+enum tk_err tk_publish_free(struct tk_publisher *publisher, uint64_t number)
+{
+        struct tk_format_key *line = tk_area_at(tk_publisher_area(publisher, TK_FILE_KEYS), number, 1);
+        uint64_t control = line ? get(&line->control) : 0;
+        if (control == 0 || number == 0)
+                return TK_NOT_FOUND;
+        if (tk_control_freed(control))
+                return TK_OK;
+        if (tk_control_state(control) != TK_LINE_REVOKED)
+                return TK_INVALID;
+
+        uint64_t binding = get(&line->binding);
+        uint64_t now_s = tk_files_now(&publisher->files).boot_ns / TK_NS_PER_S;
+        put(&line->control, tk_control_free(tk_control_generation(control), (uint32_t)now_s));
+        put(&line->binding, 0);
+        tk_extent_give_up(publisher, binding, TK_RECORD_KEY_POLICY);
         return TK_OK;
 }
 

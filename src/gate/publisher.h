@@ -1,5 +1,5 @@
 /*
- * The publisher's inside: what publish.c, publish_lines.c, intern.c, compile.c, extents.c, foreign.c and verify.c share. All of it
+ * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, spares.c, foreign.c and verify.c share. All of it
  * runs in the one thread that publishes. Internal to the gate; the daemon sees gate/publish.h.
  */
 #ifndef TK_GATE_PUBLISHER_H
@@ -11,6 +11,7 @@
 #include "gate/meter.h"
 #include "gate/policy.h"
 #include "gate/publish.h"
+#include "gate/reserve.h"
 
 /* No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key may carry well below. */
 #define TK_POLICY_BYTES_MAX 65536
@@ -24,6 +25,23 @@ struct tk_api_bits {
         uint32_t next_bit;
 };
 
+/* An extent of `meters` that was given up, and when: seconds of the boot clock. */
+struct tk_spare {
+        uint32_t line, since_s;
+};
+
+/* In the order of giving up. */
+struct tk_spare_queue {
+        struct tk_spare *items;
+        size_t first, count, room;
+};
+
+struct tk_spares {
+        struct tk_spare_queue queues[TK_METER_LINES_MAX + 1]; /* by lines */
+        uint64_t lines;                                       /* in all of them */
+        uint64_t awake_since_s, suspended_ms;
+};
+
 struct tk_publisher {
         int dir_fd, lock_fd;
         struct tk_gate_sizes sizes; /* of a new set of files */
@@ -32,8 +50,10 @@ struct tk_publisher {
         struct tk_ids consumers; /* the first record of each */
         struct tk_api_bits *api_bits;
         size_t api_count, api_room;
-        uint64_t reservations_cursor, named_cursor; /* of the sweeps */
-        uint8_t *scratch;                           /* TK_POLICY_BYTES_MAX: a record under construction */
+        struct tk_reservations_sweep reservations;
+        uint64_t named_cursor; /* of its sweep */
+        struct tk_spares spares;
+        uint8_t *scratch; /* TK_POLICY_BYTES_MAX: a record under construction */
 };
 
 static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publisher, enum tk_file file)
@@ -71,12 +91,24 @@ enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind
 enum tk_err tk_intern_route_policy(struct tk_publisher *publisher, const struct tk_publish_route *route,
                                    uint32_t *ret_policy);
 
+/* ---- clock.c: gate time ---- */
+
+/* At open and about once a second: follow the wall clock, or hold a step of it. */
+void tk_clock_follow(struct tk_publisher *publisher, uint64_t wall_ns);
+
+/* For meters that come from an earlier gate: let its count of steps back be the least that this one has. */
+void tk_clock_raise_times_back(struct tk_publisher *publisher, uint16_t times);
+
+/* The same time for a set of files that takes the place of the publisher's. */
+void tk_clock_copy(const struct tk_publisher *publisher, struct tk_format_header *ret_keys);
+
 /* ---- extents.c: meters ---- */
 
 /* A meter that moves from one extent to another. */
 struct tk_extent_move {
         struct tk_policy_view from, to;
         struct tk_format_meter *from_meter, *to_meter; /* the same: nothing moves */
+        uint64_t from_binding;
         int64_t from_anchor_s, to_anchor_s;
         struct tk_moment now;
         /* of from, when it was copied */
@@ -100,8 +132,29 @@ struct tk_extent_of {
 enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t policy,
                               struct tk_extent_move *ret_move, uint64_t *ret_binding);
 
-/* Add what was charged to the old extent between the copy and the store of the new binding. */
-void tk_extent_finish(struct tk_extent_move *move);
+/* Add what was charged to the old extent between the copy and the store of the new binding, and give that extent up. */
+void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *move);
+
+/* Give up the extent, if it is one, that a line's binding named until now. */
+void tk_extent_give_up(struct tk_publisher *publisher, uint64_t binding, enum tk_record_kind kind);
+
+/* ---- spares.c: what was given up, and when it may be given again ---- */
+
+/* No decision and no settling takes longer; what does has lost its charge. */
+#define TK_QUARANTINE_S 60
+
+void tk_spares_init(struct tk_spares *spares);
+void tk_spares_fini(struct tk_spares *spares);
+
+/* Whether no decision can run any more that has read what was given up at this second of the boot clock. */
+bool tk_spares_rested(struct tk_publisher *publisher, uint64_t since_s);
+/* Whether no reservation is open that may refer to it. */
+bool tk_spares_unreserved(const struct tk_publisher *publisher, uint64_t since_s);
+
+/* An extent that no binding names any more. */
+void tk_spares_give(struct tk_publisher *publisher, uint32_t line, uint32_t lines);
+/* One of so many lines that nothing can refer to any more; false when there is none. */
+bool tk_spares_take(struct tk_publisher *publisher, uint32_t lines, uint32_t *ret_line);
 
 /* ---- foreign.c: the index of imported keys ---- */
 

@@ -286,26 +286,48 @@ static bool is_over(const struct tk_format_reservation *line, uint64_t control, 
         return now_s > since_s + STEP_MAX_S || since_s > now_s + STEP_MAX_S;
 }
 
-/* Whether the line is in use after it was looked at. */
-static bool sweep_line(struct tk_format_reservation *line, uint64_t now_s)
+/* Whether the line is in use after it was looked at; since when its reservation was begun, at the earliest. */
+static bool sweep_line(struct tk_format_reservation *line, uint64_t now_s, uint64_t *ret_since_s)
 {
         uint64_t control = atomic_load_explicit(&line->control, memory_order_acquire);
         if (tk_reservation_state(control) == TK_RESERVATION_FREE)
                 return false;
-        bool over = is_over(line, control, now_s);
-        if (over)
-                set_free(line, control);
-        return !over;
+        if (is_over(line, control, now_s)) {
+                set_free(line, control); /* unless somebody settles it now */
+                control = atomic_load_explicit(&line->control, memory_order_acquire);
+        }
+        uint64_t since_s = control >> 32;
+        if (tk_reservation_state(control) == TK_RESERVATION_SETTLING) /* its control says when that began */
+                since_s = since_s > TK_RESERVE_MAX_S ? since_s - TK_RESERVE_MAX_S : 0;
+        *ret_since_s = since_s;
+        return tk_reservation_state(control) != TK_RESERVATION_FREE;
 }
 
-void tk_reservations_sweep(struct tk_files *files, uint64_t boot_ns, uint64_t *cursor)
+/* A pass over all lines: what is begun during it is younger than its start. A table that has grown is looked at from the start. */
+static void begin_pass(struct tk_reservations_sweep *sweep, uint64_t count, uint64_t now_s)
+{
+        sweep->lines = sweep->left = count;
+        sweep->pass_oldest_s = now_s;
+}
+
+void tk_reservations_sweep(struct tk_files *files, uint64_t boot_ns, struct tk_reservations_sweep *sweep)
 {
         struct tk_area *area = &files->areas[TK_FILE_RESERVATIONS];
-        uint64_t count = tk_area_used(area), looked_at = 0, in_use = 0;
-        for (; looked_at < count && looked_at < SWEEP_LINES; looked_at++) {
-                *cursor = (*cursor + 1) % count;
-                in_use += sweep_line(line_at(files, *cursor), boot_ns / TK_NS_PER_S);
+        uint64_t count = tk_area_used(area), now_s = boot_ns / TK_NS_PER_S;
+        uint64_t looked_at = 0, in_use = 0;
+        if (sweep->left == 0 || sweep->lines != count)
+                begin_pass(sweep, count, now_s);
+        for (; looked_at < SWEEP_LINES && sweep->left > 0; looked_at++, sweep->left--) {
+                uint64_t since_s;
+                sweep->cursor = (sweep->cursor + 1) % count;
+                if (!sweep_line(line_at(files, sweep->cursor), now_s, &since_s))
+                        continue;
+                in_use++;
+                if (since_s < sweep->pass_oldest_s)
+                        sweep->pass_oldest_s = since_s;
         }
+        if (sweep->left == 0)
+                sweep->oldest_s = sweep->pass_oldest_s;
         if (in_use > looked_at / 2 && tk_area_reserve(area, count * 2) == TK_OK)
                 tk_area_use(area, count * 2);
 }

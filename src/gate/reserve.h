@@ -16,6 +16,15 @@ bool tk_reservation_open(struct tk_request *request);
 /* The charges were not made. */
 void tk_reservation_drop(struct tk_request *request);
 
+/* How far the daemon's sweep is, and what it found. All zero to begin with. */
+struct tk_reservations_sweep {
+        uint64_t cursor, lines; /* the last line looked at; how many the table had */
+        uint64_t left;          /* lines of this pass that are still to be looked at */
+        uint64_t pass_oldest_s;
+        uint64_t
+                oldest_s; /* every reservation that is open was begun at this second of the boot clock or later */
+};
+
 /*
  * tk_gate_settle() at an instant of the boot clock.
  *   flag  TK_EVENT_SETTLED or TK_EVENT_RELEASED
@@ -27,6 +36,6 @@ enum tk_err tk_reservation_settle(struct tk_gate *gate, uint64_t id, uint64_t co
  * The daemon, about once a second: end what has expired, with all that it reserved, and what a killed thread left half made or
  * half settled; keep half of the lines free while there is memory. One thread.
  */
-void tk_reservations_sweep(struct tk_files *files, uint64_t boot_ns, uint64_t *cursor);
+void tk_reservations_sweep(struct tk_files *files, uint64_t boot_ns, struct tk_reservations_sweep *sweep);
 
 #endif

@@ -55,7 +55,8 @@ enum tk_err tk_gate_key_usage(const struct tk_gate *gate, uint64_t key_id, struc
 {
         struct tk_area *area = tk_gate_area(gate, TK_FILE_KEYS);
         const struct tk_format_key *line = key_id < area->reserve_lines ? tk_area_at(area, key_id, 1) : NULL;
-        if (!line || key_id == 0 || !atomic_load_explicit(&line->control, memory_order_acquire))
+        if (!line || key_id == 0 ||
+            tk_control_state(atomic_load_explicit(&line->control, memory_order_acquire)) == TK_LINE_EMPTY)
                 return TK_NOT_FOUND;
 
         uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);

@@ -178,7 +178,7 @@ static const char *check_key(const struct survey *survey, uint64_t number, const
         enum tk_line_state state = tk_control_state(control);
 
         fetch_mark(survey, line + LINES_AHEAD);
-        if (control == 0)
+        if (control == 0 || tk_control_freed(control))
                 return NULL;
         if (state < TK_LINE_ACTIVE || state > TK_LINE_REVOKED || (control & TK_CONTROL_KEY_ZERO))
                 return "keys: a control word is not one";

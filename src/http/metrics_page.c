@@ -170,6 +170,11 @@ static void gate_counters(struct page *page, const struct tk_server *server)
         const char *why;
         one(page, "tollkeeper_gate_available", "gauge", "1 when the gate decides.",
             tk_gate_available(server->gate, &why));
+        head(page, "tollkeeper_clock_pending_seconds", "gauge",
+             "How far the wall clock has been stepped ahead of gate time, or (negative) back, while that "
+             "awaits confirmation.");
+        line(page, "tollkeeper_clock_pending_seconds %.3f",
+             (double)tk_service_held_step_ms(server->service) / 1000);
         const struct {
                 const char *name, *help;
                 uint64_t value;

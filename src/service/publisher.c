@@ -439,6 +439,15 @@ struct tk_files *tk_feeder_files(struct tk_feeder *feeder)
         return tk_publisher_files(feeder->files);
 }
 
+/* Under the mutex, as the files may be exchanged. */
+int64_t tk_feeder_held_step_ms(struct tk_feeder *feeder)
+{
+        pthread_mutex_lock(&feeder->mutex);
+        int64_t step_ms = tk_publisher_held_step_ms(feeder->files);
+        pthread_mutex_unlock(&feeder->mutex);
+        return step_ms;
+}
+
 void tk_feeder_stats(struct tk_feeder *feeder, struct tk_publisher_stats *ret_stats)
 {
         pthread_mutex_lock(&feeder->mutex);

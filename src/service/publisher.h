@@ -42,6 +42,8 @@ void tk_feeder_tick(struct tk_feeder *feeder, uint64_t wall_ns, uint32_t lease_s
 bool tk_feeder_in_force(struct tk_feeder *feeder);
 /* The gate's files, for the drainer. */
 struct tk_files *tk_feeder_files(struct tk_feeder *feeder);
+/* How far the wall clock is ahead of gate time in a step that is held; 0: none is. Any thread. */
+int64_t tk_feeder_held_step_ms(struct tk_feeder *feeder);
 void tk_feeder_stats(struct tk_feeder *feeder, struct tk_publisher_stats *ret_stats);
 
 /*

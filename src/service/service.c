@@ -215,6 +215,11 @@ struct tk_registry *tk_service_registry(const struct tk_service *service)
         return service->registry;
 }
 
+int64_t tk_service_held_step_ms(const struct tk_service *service)
+{
+        return tk_feeder_held_step_ms(service->feeder);
+}
+
 void tk_service_gate_stats(const struct tk_service *service, struct tk_publisher_stats *ret_stats)
 {
         tk_feeder_stats(service->feeder, ret_stats);

@@ -58,6 +58,8 @@ bool tk_service_is_new(const struct tk_service *service);
 /* The decider's handle on the same gate; owned by the service. */
 struct tk_gate *tk_service_gate(const struct tk_service *service);
 struct tk_registry *tk_service_registry(const struct tk_service *service);
+/* How far the wall clock is ahead of gate time in a step that is held (gate/publish.h); 0: none is. Any thread. */
+int64_t tk_service_held_step_ms(const struct tk_service *service);
 void tk_service_gate_stats(const struct tk_service *service, struct tk_publisher_stats *ret_stats);
 /* What deciders told of their decisions. */
 void tk_service_event_stats(const struct tk_service *service, struct tk_drain_stats *ret_stats);

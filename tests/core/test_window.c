@@ -221,19 +221,77 @@ static void garbage_never_admits_more(void **state)
                 int64_t start_s, end_s;
                 tk_period_at(window.kind, window.length_s, window.anchor_s, (int64_t)(now_ns / TK_NS_PER_S),
                              &start_s, &end_s);
+                int64_t period_held_s = tk_window_label_period_s(held_s);
                 uint64_t used = held_s >= (uint64_t)(start_s < 0 ? 0 : start_s) ? held : 0;
                 uint64_t left = used < window.limit ? window.limit - used : 0;
 
                 tk_window_peek(&slot, &window, now_ns, 1, &answer);
                 assert_true(answer.remaining == left);
                 assert_false(tk_window_admit(&slot, &window, now_ns, left + 1, &answer, &period_s));
-                bool never = held_s > (uint64_t)TK_TIME_MAX_S || left + 1 > window.limit;
+                bool never = period_held_s > TK_TIME_MAX_S || left + 1 > window.limit;
                 assert_int_equal(answer.wait_ns == TK_NEVER, never);
                 assert_true(tk_window_admit(&slot, &window, now_ns, left, &answer, &period_s));
                 assert_false(tk_window_admit(&slot, &window, now_ns, 1, &answer, &period_s));
-                if (held_s > (uint64_t)TK_TIME_MAX_S)
+                if (period_held_s > TK_TIME_MAX_S)
                         assert_true(answer.reset_ns == TK_NEVER && slot.hi == held_s);
         }
+}
+
+/*
+ * While the clock is put back, deciders that share a slot have read neither the new time nor that it was put back, or the time alone, or both
+ * (gate/files.c reads them so). No label gets more than the limit, and when the period ends that it was put back into, all is as usual.
+ */
+static void a_clock_put_back_under_running_deciders(void **state)
+{
+        uint64_t random = 18;
+        unsigned counted = 0;
+
+        (void)state;
+        for (int round = 0; round < 20000; round++) {
+                struct tk_window window = {.limit = 10,
+                                           .kind = (enum tk_period_kind)prng_below(&random, 5),
+                                           .length_s = 1 + (int64_t)prng_below(&random, 100)};
+                struct tk_slot slot = {0};
+                struct tk_limit_state answer;
+                int64_t start_s, end_s, label;
+                const struct tk_put_back old = {START_S - 1000, (uint16_t)prng_below(&random, 3)};
+                const struct tk_put_back new = {START_S, (uint16_t)(old.times + 1)};
+                uint64_t later_ns = START_NS + prng_magnitude(&random, 40 * DAY_S) * TK_NS_PER_S;
+                struct {
+                        int64_t label;
+                        uint64_t used;
+                } seen[8] = {0};
+                int before = (int)prng_below(&random, 5);
+                tk_period_at(window.kind, window.length_s, 0, START_S, &start_s, &end_s);
+
+                for (int i = 0; i < 30; i++) {
+                        uint64_t knows = i < before ? 0
+                                         : i > 20   ? 2
+                                                    : prng_below(&random, 3),
+                                 cost = 1 + prng_below(&random, 4);
+                        window.back = knows == 2 ? new : old;
+                        if (!tk_window_admit(&slot, &window, knows ? START_NS : later_ns, cost, &answer,
+                                             &label)) {
+                                assert_true(answer.wait_ns > 0);
+                                continue;
+                        }
+                        size_t at = 0;
+                        while (seen[at].used && seen[at].label != label)
+                                at++;
+                        assert_true(at < COUNT(seen) && (at == 0 || seen[at - 1].label < label));
+                        seen[at].label = label;
+                        seen[at].used += cost;
+                        assert_true(seen[at].used <= window.limit);
+                }
+                window.back = new;
+                counted += slot.lo > 0;
+                /* But for what was used of that very period. */
+                bool used_before = slot.hi == (uint64_t)tk_window_label(old.times, end_s);
+                bool fits =
+                        tk_window_admit(&slot, &window, (uint64_t)end_s * TK_NS_PER_S, 10, &answer, &label);
+                assert_int_equal(fits, !used_before);
+        }
+        assert_true(counted > 10000);
 }
 
 int main(void)
@@ -244,6 +302,7 @@ int main(void)
                 cmocka_unit_test(a_limit_of_nothing),
                 cmocka_unit_test(the_first_period_of_time),
                 cmocka_unit_test(refunds),
+                cmocka_unit_test(a_clock_put_back_under_running_deciders),
                 cmocka_unit_test(garbage_never_admits_more),
         };
         return cmocka_run_group_tests_name("window", tests, NULL, NULL);

@@ -367,7 +367,7 @@ static void test_counters_move_with_the_limits(void **state)
         assert_int_equal(tk_extent_prepare(test->publisher, &of, policy, &move, &binding), TK_OK);
         assert_int_equal(admit_up_to(test, &ask, 9), 2); /* seven were refused */
         atomic_store(&line->binding, binding);
-        tk_extent_finish(&move);
+        tk_extent_finish(test->publisher, &move);
 
         struct tk_usage usage;
         assert_int_equal(tk_gate_key_usage(test->gate, 17, &usage), TK_OK);
@@ -513,6 +513,7 @@ static void test_a_window_keeps_its_usage_in_another_period(void **state)
 
         /* The next day nothing is left of it. */
         tk_publisher_tick(test->publisher, TEST_NOW_NS + 86400 * TK_NS_PER_S, 0);
+        assert_true(tk_publisher_confirm_time(test->publisher));
         ask.now_ns += 86400 * TK_NS_PER_S;
         limit = test_window("w", 100, TK_PERIOD_DAY, 0);
         test_key_publish(test, &key);

@@ -389,12 +389,15 @@ static unsigned find_sharer(struct test_gate *test, const struct tk_limit_def *d
         struct tk_answer answer;
         struct tk_request request;
         tk_request_init(&request, test->gate, &ask, &answer);
+        request.environment = tk_policy_environment(tk_gate_area(test->gate, TK_FILE_POLICY), ask.environment);
         for (unsigned i = 0; i < 1000; i++) {
                 snprintf(ret_name, 16, "late%u", i);
                 struct tk_named_limit named = {tk_str_from(ret_name), def};
                 struct tk_named_place place;
+                struct tk_format_limit limit;
                 request.rehearsal = true;
-                assert_true(tk_named_find(&request, &named, &place));
+                assert_true(tk_named_compile(&named, &limit));
+                assert_true(tk_named_find(&request, &named, &limit, &place));
                 if (place.tag == place.name_tag)
                         continue;
                 *ret_tag = place.name_tag;
@@ -633,7 +636,7 @@ static void test_a_clock_that_was_put_back_keeps_windows(void **state)
         for (int64_t after_s = 3600; after_s <= 3600 + 3600 + 60; after_s += 61) {
                 struct tk_moment now = moment_after(test, after_s);
                 now.gate_ns -= 86400 * TK_NS_PER_S; /* an hour after the request it went back by a day */
-                now.back_s = TEST_NOW_S + 3600 - 86400;
+                now.back = (struct tk_put_back){.at_s = TEST_NOW_S + 3600 - 86400, .times = 1};
                 tk_named_sweep(&test->publisher->files, &now, &cursor);
                 if (after_s >= 3600 + 122) /* of rates the clock is not the one that was set */
                         only_place(test);
@@ -641,7 +644,7 @@ static void test_a_clock_that_was_put_back_keeps_windows(void **state)
         for (int64_t after_s = 3 * 3600; after_s <= 3 * 3600 + 61; after_s += 61) {
                 struct tk_moment now = moment_after(test, after_s);
                 now.gate_ns -= 86400 * TK_NS_PER_S;
-                now.back_s = TEST_NOW_S + 3600 - 86400;
+                now.back = (struct tk_put_back){.at_s = TEST_NOW_S + 3600 - 86400, .times = 1};
                 tk_named_sweep(&test->publisher->files, &now, &cursor);
         }
         assert_int_equal(taken_places(test), 0);
