@@ -81,8 +81,8 @@ static enum tk_err settle_after(struct test_gate *test, uint64_t id, uint64_t co
 
 static void sweep_after(struct test_gate *test, int64_t after_s)
 {
-        uint64_t cursor = 0;
-        tk_reservations_sweep(&test->publisher->files, boot_after(test, after_s), &cursor);
+        struct tk_reservations_sweep sweep = {0};
+        tk_reservations_sweep(&test->publisher->files, boot_after(test, after_s), &sweep);
 }
 
 static struct tk_area *lines_of(const struct test_gate *test)
