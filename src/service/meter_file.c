@@ -11,8 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NEW_NAME   TK_METER_FILE_NAME ".new"
-#define TAIL_BYTES (UINT64_C(2) * TK_METER_FRAME_BYTES_MAX) /* any such stretch of a good file has a whole frame */
+#define NEW_NAME TK_METER_FILE_NAME ".new"
+#define TAIL_BYTES                                                                                           \
+        (UINT64_C(2) * TK_METER_FRAME_BYTES_MAX) /* any such stretch of a good file has a whole frame */
 
 /* ---- input and output ---- */
 
@@ -212,7 +213,8 @@ enum tk_err tk_meter_file_begin_new(struct tk_meter_file *file)
 {
         uint8_t header[TK_METER_FILE_HEADER_BYTES];
         tk_meter_file_drop_new(file);
-        file->new_fd = openat(file->dir_fd, NEW_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        file->new_fd =
+                openat(file->dir_fd, NEW_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (file->new_fd < 0)
                 return io_err();
         file->new_end = 0;

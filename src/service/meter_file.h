@@ -23,7 +23,7 @@ struct tk_meter_file {
         uint64_t synced_end; /* what a power cut leaves */
         int new_fd;          /* -1: none is under construction */
         uint64_t new_end;
-        bool dir_unsynced;   /* the file took its place, and a power cut may undo that */
+        bool dir_unsynced;          /* the file took its place, and a power cut may undo that */
         struct tk_meter_frame last; /* of the file as it was opened; sequence 0: it has none */
         uint64_t cut_bytes;         /* behind its last good frame */
 };

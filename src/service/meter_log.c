@@ -65,7 +65,8 @@ struct tk_meter_log {
         uint64_t new_at, retry_ticks;
         bool rewrite;
 
-        _Atomic uint64_t ticks, file_bytes, frames, records, appended_bytes, failures, rewrites, synced_boot_ns;
+        _Atomic uint64_t ticks, file_bytes, frames, records, appended_bytes, failures, rewrites,
+                synced_boot_ns;
 };
 
 /* ---- whose meters ---- */
@@ -128,8 +129,8 @@ static void choose_of_lap(struct tk_meter_log *log, const struct tk_moment *now)
         for (size_t kind = 0; kind < KINDS; kind++) {
                 struct tracked *tracked = &log->tracked[kind];
                 uint64_t count = kinds[kind].count(log->gate);
-                uint64_t end = log->lap_ticks + 1 == LAP_TICKS ? count
-                                                               : count * (log->lap_ticks + 1) / LAP_TICKS;
+                uint64_t end =
+                        log->lap_ticks + 1 == LAP_TICKS ? count : count * (log->lap_ticks + 1) / LAP_TICKS;
                 choose_used(log, kind, tracked->lap_at, end, since_s);
                 tracked->lap_at = end > tracked->lap_at ? end : tracked->lap_at;
         }
@@ -357,8 +358,8 @@ static void step(void *context)
 static void begin_since(struct tk_meter_log *log)
 {
         struct tk_moment now = tk_meter_now(log->gate);
-        bool of_this_gate = log->file.last.sequence != 0 &&
-                            log->file.last.incarnation == tk_meter_incarnation(log->gate);
+        bool of_this_gate =
+                log->file.last.sequence != 0 && log->file.last.incarnation == tk_meter_incarnation(log->gate);
         atomic_store(&log->synced_boot_ns, now.boot_ns);
         if (!of_this_gate && !log->rewrite)
                 return;

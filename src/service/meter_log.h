@@ -19,9 +19,9 @@ struct tk_meter_log_config {
         struct tk_meter_file *file; /* open; the log owns it from then on, also when it cannot be opened */
         struct tk_gate *gate;       /* borrowed, with `flush` */
         struct tk_usage_flush *flush;
-        bool renewed;             /* the gate was made anew: a whole new file is begun at once */
-        uint64_t file_bytes_min;  /* below it, no new file is begun for its size; 0: 64 MiB */
-        uint64_t walk_bytes;      /* of a new file, written in one tick; 0: 32 MiB */
+        bool renewed;            /* the gate was made anew: a whole new file is begun at once */
+        uint64_t file_bytes_min; /* below it, no new file is begun for its size; 0: 64 MiB */
+        uint64_t walk_bytes;     /* of a new file, written in one tick; 0: 32 MiB */
 };
 
 /* TK_NOMEM. */
@@ -46,12 +46,12 @@ void tk_meter_log_touch_all(struct tk_meter_log *log);
 
 /* Any thread. */
 struct tk_meter_log_stats {
-        uint64_t ticks;          /* seconds that are done, successful or not */
-        uint64_t file_bytes;     /* of the journal */
+        uint64_t ticks;                           /* seconds that are done, successful or not */
+        uint64_t file_bytes;                      /* of the journal */
         uint64_t frames, records, appended_bytes; /* since the start */
-        uint64_t failures;       /* seconds whose changes could not be made durable: they were tried again */
-        uint64_t rewrites;       /* new files that took the old one's place */
-        uint64_t unsynced_s;     /* since all changes were durable last: what a power cut would lose now */
+        uint64_t failures;   /* seconds whose changes could not be made durable: they were tried again */
+        uint64_t rewrites;   /* new files that took the old one's place */
+        uint64_t unsynced_s; /* since all changes were durable last: what a power cut would lose now */
 };
 void tk_meter_log_stats(const struct tk_meter_log *log, struct tk_meter_log_stats *ret_stats);
 

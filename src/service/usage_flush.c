@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#define CHUNK_RECORDS 256
+#define CHUNK_RECORDS  256
 #define SINCE_MARGIN_S 60
 
 struct tk_usage_flush {
@@ -25,8 +25,8 @@ struct tk_usage_flush {
 
         pthread_mutex_t mutex; /* guards what follows */
         enum tk_err result;
-        struct tk_moment begun; /* the chunk's readings */
-        struct tk_moment since; /* the last flush that was complete */
+        struct tk_moment begun;      /* the chunk's readings */
+        struct tk_moment since;      /* the last flush that was complete */
         struct tk_usage_chunk chunk; /* its records are an array of CHUNK_RECORDS */
         struct tk_meter_record *records;
         bool uncertain; /* the chunk may have been applied */
@@ -135,7 +135,8 @@ static bool take_route(void *context, const struct tk_meter_record *record)
 static void mark_all(struct tk_usage_flush *flush, const struct tk_moment *now)
 {
         uint32_t since_s = tk_used_since_s(&flush->since, now, SINCE_MARGIN_S);
-        uint64_t keys = tk_meter_key_count(flush->gate), subscriptions = tk_meter_subscription_count(flush->gate);
+        uint64_t keys = tk_meter_key_count(flush->gate),
+                 subscriptions = tk_meter_subscription_count(flush->gate);
         if (!atomic_exchange(&flush->unmarked, false))
                 return;
         for (uint64_t id = 1; id < keys; id++)
@@ -160,9 +161,8 @@ static void flush_once(struct tk_usage_flush *flush)
         gather(flush, &flush->keys, tk_meter_read_key);
         gather(flush, &flush->subscriptions, tk_meter_read_subscription);
         if (!flush->result)
-                tk_meter_each_route(flush->gate, &now,
-                                    tk_used_since_s(&flush->since, &now, SINCE_MARGIN_S), take_route,
-                                    flush);
+                tk_meter_each_route(flush->gate, &now, tk_used_since_s(&flush->since, &now, SINCE_MARGIN_S),
+                                    take_route, flush);
         if (!flush->result) {
                 flush->chunk.complete_s = (int64_t)(now.gate_ns / TK_NS_PER_S);
                 flush->result = send(flush);
