@@ -198,6 +198,31 @@ static void test_touches(void **state)
         close_empty(&empty);
 }
 
+/* Told of once, in a second whose sync fails: it is written in the next one, of which nobody tells. */
+static void test_a_touch_outlives_a_failure(void **state)
+{
+        (void)state;
+        struct keeper keeper;
+        struct own_registry empty;
+        open_empty(&empty);
+        keeper_init(&keeper, 0, 0);
+        keeper_tick(&keeper);
+        keeper_use(&keeper, 2);
+        tk_meter_log_touch_key(keeper.log, 17);
+        disk = (struct disk){.armed = true, .left = 2, .error = EIO}; /* the write, the sync */
+        tk_meter_log_tick(keeper.log);
+        tk_meter_log_wait(keeper.log);
+        assert_true(disk.hit);
+        disk = (struct disk){0};
+        assert_int_equal(stats_of(&keeper).failures, 1);
+        assert_int_equal(recovered(&keeper, empty.registry).of[USED_KEY_ADMITTED], 0);
+        tk_meter_log_tick(keeper.log);
+        tk_meter_log_wait(keeper.log);
+        assert_int_equal(recovered(&keeper, empty.registry).of[USED_KEY_ADMITTED], 1);
+        keeper_fini(&keeper);
+        close_empty(&empty);
+}
+
 /* Nobody tells of it: within a lap of the slow walk it is found all the same. */
 static void test_the_slow_walk(void **state)
 {
@@ -414,6 +439,7 @@ int main(void)
                 cmocka_unit_test(test_marks),
                 cmocka_unit_test(test_used_since),
                 cmocka_unit_test(test_touches),
+                cmocka_unit_test(test_a_touch_outlives_a_failure),
                 cmocka_unit_test(test_the_slow_walk),
                 cmocka_unit_test(test_a_gate_that_stayed),
                 cmocka_unit_test(test_the_file_is_made_anew),
