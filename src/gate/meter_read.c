@@ -43,11 +43,44 @@ static struct tk_slot debt_of(const struct tk_slot *slot, uint64_t units, const 
         return tk_slot_of(debt < DEBT_MAX ? debt : DEBT_MAX);
 }
 
-/* A slot of credits with a high half leaves nothing (core/credits.c): all is spent. */
+/* The high half says what had gone when it was charged last, which the grants say too. */
 static struct tk_slot spent_of(const struct tk_slot *slot)
 {
-        struct tk_slot value = tk_slot_of(tk_slot_read(slot));
-        return (struct tk_slot){.lo = value.hi ? UINT64_MAX : value.lo, .hi = 0};
+        return (struct tk_slot){.lo = tk_slot_of(tk_slot_read(slot)).lo, .hi = 0};
+}
+
+/* Charged before gate time was put back: the label is of a count that a new set of files begins anew. */
+static bool before_put_back(const struct tk_slot *value, const struct tk_moment *now)
+{
+        return value->hi >> TK_WINDOW_PERIOD_BITS != now->back.times;
+}
+
+/* Units, and the period they were used in: what counts still from before gate time was put back was used in the present one. */
+static struct tk_slot used_of(const struct tk_slot *slot, const struct tk_format_limit *limit,
+                              int64_t anchor_s, const struct tk_moment *now)
+{
+        const struct tk_slot value = tk_slot_of(tk_slot_read(slot));
+        if (!before_put_back(&value, now))
+                return (struct tk_slot){.lo = value.lo, .hi = (uint64_t)tk_window_label_period_s(value.hi)};
+
+        const struct tk_window unlimited = {UINT64_MAX, (enum tk_period_kind)limit->period, limit->length_s,
+                                            limit->anchored ? anchor_s : 0, now->back};
+        struct tk_limit_state state;
+        tk_window_peek(&value, &unlimited, now->gate_ns, 0, &state);
+        return (struct tk_slot){.lo = UINT64_MAX - state.remaining, .hi = now->gate_ns / TK_NS_PER_S};
+}
+
+/* The same of a named limit, of which only the length of its period is known. */
+static struct tk_slot used_of_named(const struct tk_format_named *entry, const struct tk_moment *now)
+{
+        const struct tk_slot value = tk_slot_of(tk_slot_read(&entry->slot));
+        if (!before_put_back(&value, now))
+                return (struct tk_slot){.lo = value.lo, .hi = (uint64_t)tk_window_label_period_s(value.hi)};
+
+        int64_t now_s = (int64_t)(now->gate_ns / TK_NS_PER_S);
+        bool counts = now_s <
+                      now->back.at_s + (int64_t)atomic_load_explicit(&entry->period_s, memory_order_relaxed);
+        return (struct tk_slot){.lo = counts ? value.lo : 0, .hi = (uint64_t)now_s};
 }
 
 static void read_limit(const struct tk_format_limit *limit, const struct tk_slot *slot, int64_t anchor_s,
@@ -64,7 +97,7 @@ static void read_limit(const struct tk_format_limit *limit, const struct tk_slot
                 ret->length_s = limit->period == TK_PERIOD_FIXED ? limit->length_s : 0;
                 ret->anchored = limit->anchored;
                 ret->anchor_s = limit->anchored ? anchor_s : 0;
-                ret->value = tk_slot_of(tk_slot_read(slot));
+                ret->value = used_of(slot, limit, anchor_s, now);
         } else {
                 ret->value = spent_of(slot);
         }
@@ -250,8 +283,7 @@ static bool read_named(struct tk_format_named_bucket *bucket, unsigned at, uint3
         record->limit_count = 1;
         record->limits[0] =
                 (struct tk_meter_limit){.kind = units ? TK_LIMIT_RATE : TK_LIMIT_WINDOW, .rate_units = units};
-        record->limits[0].value =
-                units ? debt_of(&entry->slot, units, now) : tk_slot_of(tk_slot_read(&entry->slot));
+        record->limits[0].value = units ? debt_of(&entry->slot, units, now) : used_of_named(entry, now);
         atomic_thread_fence(memory_order_acquire);
         return (get(&bucket->tags[at]) & ~TK_NAMED_CLOSING) == tag && units <= TK_LIMIT_UNITS_MAX;
 }

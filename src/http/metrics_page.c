@@ -7,6 +7,7 @@
 #include "http/reply.h"
 #include "http/server_state.h"
 #include "service/drainer.h"
+#include "service/meters.h"
 #include "service/publisher.h"
 
 #include <stdarg.h>
@@ -240,6 +241,52 @@ static void event_counters(struct page *page, const struct tk_server *server)
         line(page, "tollkeeper_event_ring_fullest_ratio %.3f", (double)stats.fullest_permille / 1000);
 }
 
+static void meter_counters(struct page *page, const struct tk_server *server)
+{
+        struct tk_meters_stats stats;
+        tk_service_meter_stats(server->service, &stats);
+        const struct {
+                const char *name, *type, *help;
+                uint64_t value;
+        } all[] = {
+                {"tollkeeper_meter_journal_ticks_total", "counter",
+                 "Seconds whose changes of meters were taken to the journal, or were tried to be.",
+                 stats.log.ticks},
+                {"tollkeeper_meter_journal_bytes", "gauge", "Size of the meters' journal.",
+                 stats.log.file_bytes},
+                {"tollkeeper_meter_journal_appended_bytes_total", "counter",
+                 "Bytes appended to the meters' journal.", stats.log.appended_bytes},
+                {"tollkeeper_meter_journal_frames_total", "counter",
+                 "Frames appended to the meters' journal.", stats.log.frames},
+                {"tollkeeper_meter_journal_records_total", "counter",
+                 "Meters written to the journal, each as often as it changed.", stats.log.records},
+                {"tollkeeper_meter_journal_rewrites_total", "counter",
+                 "New journals that took the old one's place.", stats.log.rewrites},
+                {"tollkeeper_meter_journal_failures_total", "counter",
+                 "Seconds whose changes could not be made durable at once: they are tried again.",
+                 stats.log.failures},
+                {"tollkeeper_meter_journal_unsynced_seconds", "gauge",
+                 "Since everything counted was durable last: what a power cut would lose now.",
+                 stats.log.unsynced_s},
+                {"tollkeeper_meter_restore_records", "gauge",
+                 "Records that the last start read into meters; 0 where the gate was still there.",
+                 stats.restored},
+                {"tollkeeper_meter_restore_absent", "gauge",
+                 "Records at the last start of keys, subscriptions and routes that are no more.",
+                 stats.absent},
+                {"tollkeeper_meter_restore_unplaced", "gauge",
+                 "Limits named by callers that found no place at the last start.", stats.unplaced},
+                {"tollkeeper_meter_restore_cut_bytes", "gauge",
+                 "Half-written bytes that the last start cut from the journal's end.", stats.cut_bytes},
+                {"tollkeeper_usage_flushed_records_total", "counter", "Meters flushed to the registry.",
+                 stats.flush.records},
+                {"tollkeeper_usage_flush_failures_total", "counter",
+                 "Flushes to the registry that could not end: they are tried again.", stats.flush.failures},
+        };
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+                one(page, all[i].name, all[i].type, all[i].help, all[i].value);
+}
+
 enum tk_err tk_http_metrics(struct tk_request *request)
 {
         struct tk_server *server = request->server;
@@ -248,6 +295,7 @@ enum tk_err tk_http_metrics(struct tk_request *request)
         registry_counters(&page, tk_service_registry(server->service));
         gate_counters(&page, server);
         event_counters(&page, server);
+        meter_counters(&page, server);
         if (page.failed) {
                 tk_free(page.text);
                 return TK_NOMEM;

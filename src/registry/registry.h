@@ -224,7 +224,7 @@ struct tk_usage_chunk {
         uint64_t incarnation;
         uint64_t sequence; /* from 1 */
         uint64_t gate_ns;  /* of the records' values */
-        int64_t at_s;
+        int64_t complete_s; /* once it is applied, all that was used before this second of gate time is flushed */
         const struct tk_meter_record *records;
         size_t count;
 };
@@ -234,8 +234,9 @@ struct tk_usage_chunk {
  * so a chunk of which the fate is unknown is applied again. *ret_applied tells which.
  */
 enum tk_err tk_usage_apply(struct tk_txn *txn, const struct tk_usage_chunk *chunk, bool *ret_applied);
-/* The sequence of the last chunk that was applied of this incarnation; 0: none. */
-enum tk_err tk_usage_last(struct tk_txn *txn, uint64_t incarnation, uint64_t *ret_sequence);
+/* The last chunk that was applied of this incarnation; sequence 0: none was. */
+enum tk_err tk_usage_last(struct tk_txn *txn, uint64_t incarnation, uint64_t *ret_sequence,
+                          int64_t *ret_complete_s);
 
 struct tk_usage_total {
         struct tk_meter_record record; /* its refused: the total modulo 2^32 */

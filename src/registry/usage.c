@@ -9,10 +9,10 @@
 
 /* A row comes back only where this chunk is new. */
 static const char FLUSH_PUT[] =
-        "INSERT INTO usage_flushes (incarnation, sequence, at_s) VALUES (?1, ?2, ?3)"
-        " ON CONFLICT (incarnation) DO UPDATE SET sequence = excluded.sequence, at_s = excluded.at_s"
+        "INSERT INTO usage_flushes (incarnation, sequence, complete_s) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (incarnation) DO UPDATE SET sequence = excluded.sequence, complete_s = excluded.complete_s"
         " WHERE usage_flushes.sequence < excluded.sequence RETURNING sequence";
-static const char FLUSH_LAST[] = "SELECT sequence FROM usage_flushes WHERE incarnation = ?1";
+static const char FLUSH_LAST[] = "SELECT sequence, complete_s FROM usage_flushes WHERE incarnation = ?1";
 
 /* `refused` as tk_meter_total() reckons it. */
 static const char TOTAL_PUT[] =
@@ -65,7 +65,7 @@ static enum tk_err put_flush(struct tk_txn *txn, const struct tk_usage_chunk *ch
 
         tk_bind_i64(&query, (int64_t)chunk->incarnation);
         tk_bind_u64(&query, chunk->sequence);
-        tk_bind_i64(&query, chunk->at_s);
+        tk_bind_i64(&query, chunk->complete_s);
         *ret_new = tk_query_next(&query);
         return tk_query_run(&query);
 }
@@ -90,16 +90,24 @@ enum tk_err tk_usage_apply(struct tk_txn *txn, const struct tk_usage_chunk *chun
 
 /* ---- read ---- */
 
-enum tk_err tk_usage_last(struct tk_txn *txn, uint64_t incarnation, uint64_t *ret_sequence)
+enum tk_err tk_usage_last(struct tk_txn *txn, uint64_t incarnation, uint64_t *ret_sequence,
+                          int64_t *ret_complete_s)
 {
         uint64_t sequence = 0;
+        int64_t complete_s = 0;
         struct tk_query query = tk_query_begin(txn, FLUSH_LAST);
 
         tk_bind_i64(&query, (int64_t)incarnation);
-        enum tk_err err = tk_query_number(&query, &sequence);
-        if (err == TK_OK || err == TK_NOT_FOUND)
+        if (tk_query_next(&query)) {
+                sequence = tk_take_u64(&query);
+                complete_s = tk_take_i64(&query);
+        }
+        enum tk_err err = tk_query_end(&query);
+        if (err == TK_OK) {
                 *ret_sequence = sequence;
-        return err == TK_NOT_FOUND ? TK_OK : err;
+                *ret_complete_s = complete_s;
+        }
+        return err;
 }
 
 static void read_total(struct tk_query *query, struct tk_usage_total *ret_total)

@@ -12,6 +12,7 @@
 #include "core/scope.h"
 #include "service/admin.h"
 #include "service/drainer.h"
+#include "service/meters.h"
 #include "service/publisher.h"
 #include "service/service.h"
 
@@ -30,6 +31,7 @@ struct tk_service {
         struct tk_feeder *feeder; /* registry -> gate */
         struct tk_gate *gate;
         struct tk_drainer *drainer; /* gate -> here */
+        struct tk_meters *meters;   /* gate -> journal, registry */
 };
 
 /* ---- one operation ---- */

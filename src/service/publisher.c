@@ -21,6 +21,7 @@ struct tk_feeder {
         pthread_mutex_t mutex;
         struct tk_registry *registry;
         struct tk_publisher *files;
+        const struct tk_feeder_restore *restore; /* while it is being opened */
         struct tk_terms *terms;
         struct tk_publish_room
                 promised; /* to changes that are under way; line numbers need no promise: lines stay */
@@ -315,6 +316,9 @@ static enum tk_err rebuild(struct tk_txn *txn, void *context)
                 err = tk_subscription_walk(txn, publish_subscription, &pass);
         if (err == TK_OK)
                 err = publish_keys(&pass);
+        const struct tk_feeder_restore *restore = pass.feeder->restore;
+        if (err == TK_OK && restore)
+                err = restore->run(restore->context, pass.feeder->files);
         if (err == TK_OK)
                 tk_publisher_set_applied(pass.feeder->files, feed_seq);
         return err;
@@ -345,13 +349,15 @@ static enum tk_err bring_up(struct tk_feeder *feeder, uint64_t applied_seq, stru
 }
 
 enum tk_err tk_feeder_open(const char *gate_dir, struct tk_registry *registry, uint64_t wall_ns,
-                           uint32_t lease_s, struct tk_feeder **ret_feeder, struct tk_fault *fault)
+                           uint32_t lease_s, const struct tk_feeder_restore *restore,
+                           struct tk_feeder **ret_feeder, struct tk_fault *fault)
 {
         struct tk_feeder *feeder = tk_calloc(1, sizeof(*feeder));
         if (!feeder)
                 return tk_fault_from_err(fault, TK_NOMEM);
         pthread_mutex_init(&feeder->mutex, NULL);
         feeder->registry = registry;
+        feeder->restore = restore;
         uint8_t installation[16];
         tk_registry_installation(registry, installation);
         uint64_t applied_seq = 0;
@@ -363,6 +369,7 @@ enum tk_err tk_feeder_open(const char *gate_dir, struct tk_registry *registry, u
         if (err != TK_OK)
                 goto out;
         tk_publisher_tick(feeder->files, wall_ns, lease_s);
+        feeder->restore = NULL;
         *ret_feeder = feeder;
         feeder = NULL; /* the caller owns it now */
 out:

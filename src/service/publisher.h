@@ -15,11 +15,22 @@
 struct tk_feeder;
 
 /*
+ * What is done with a gate that was made anew, after everything is published and before deciders may admit. What it returns, if not
+ * TK_OK, ends the opening.
+ */
+struct tk_feeder_restore {
+        enum tk_err (*run)(void *context, struct tk_publisher *publisher);
+        void *context;
+};
+
+/*
  * Open the gate directory and bring it up to the registry: replay the feed from the sequence that the files hold, or rebuild
  * them from the registry when they are new, damaged, or ahead of it.
+ *   restore  NULL: nothing is done
  */
 enum tk_err tk_feeder_open(const char *gate_dir, struct tk_registry *registry, uint64_t wall_ns,
-                           uint32_t lease_s, struct tk_feeder **ret_feeder, struct tk_fault *fault);
+                           uint32_t lease_s, const struct tk_feeder_restore *restore,
+                           struct tk_feeder **ret_feeder, struct tk_fault *fault);
 void tk_feeder_close(struct tk_feeder *feeder);
 
 /* Publish everything up to feed_seq. Any thread; one at a time inside. */

@@ -79,16 +79,20 @@ static enum tk_err open_gate(struct tk_service *service, struct tk_fault *fault)
         }
         if (!service->gate_dir)
                 return tk_fault_from_err(fault, TK_NOMEM);
+        const struct tk_feeder_restore restore = tk_meters_restore(service->meters);
         enum tk_err err = tk_feeder_open(service->gate_dir, service->registry, tk_service_now_ns(service),
-                                         service->config.lease_s, &service->feeder, fault);
+                                         service->config.lease_s, &restore, &service->feeder, fault);
         if (err != TK_OK)
                 return err;
         link_gate(service);
         err = tk_gate_open(service->gate_dir, &service->secrets.peppers, &service->secrets.mask,
                            &service->gate, fault);
+        if (err == TK_OK)
+                err = tk_meters_start(service->meters, service->gate, fault);
         if (err != TK_OK)
                 return err;
-        return tk_drainer_start(tk_feeder_files(service->feeder), NULL, &service->drainer, fault);
+        const struct tk_drainer_listener listener = tk_meters_listener(service->meters);
+        return tk_drainer_start(tk_feeder_files(service->feeder), &listener, &service->drainer, fault);
 }
 
 enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_service **ret_service,
@@ -110,6 +114,8 @@ enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_se
         if (err == TK_OK)
                 err = tk_secrets_load(service, fault);
         if (err == TK_OK)
+                err = tk_meters_open(service->data_dir, service->registry, &service->meters, fault);
+        if (err == TK_OK)
                 err = open_gate(service, fault);
         if (err == TK_OK)
                 err = tk_admin_ensure(service, fault);
@@ -125,9 +131,10 @@ void tk_service_close(struct tk_service *service)
 {
         if (!service)
                 return;
+        tk_drainer_stop(service->drainer); /* its last pass tells the meters whom to keep */
+        tk_meters_close(service->meters);
         tk_gate_close(service->gate);
         tk_registry_close(service->registry); /* its writer uses the feeder until here */
-        tk_drainer_stop(service->drainer);
         tk_feeder_close(service->feeder);
         tk_pepper_file_fini(&service->secrets);
         if (service->lock_fd >= 0)
@@ -172,6 +179,7 @@ void tk_service_tick(struct tk_service *service)
 {
         uint64_t now_ns = tk_service_now_ns(service);
         tk_feeder_tick(service->feeder, now_ns, service->config.lease_s);
+        tk_meters_tick(service->meters);
         int64_t now_s = (int64_t)(now_ns / TK_NS_PER_S);
         if (now_s % PURGE_EVERY_S != 0)
                 return;
@@ -228,6 +236,11 @@ void tk_service_gate_stats(const struct tk_service *service, struct tk_publisher
 void tk_service_event_stats(const struct tk_service *service, struct tk_drain_stats *ret_stats)
 {
         tk_drainer_stats(service->drainer, ret_stats);
+}
+
+void tk_service_meter_stats(const struct tk_service *service, struct tk_meters_stats *ret_stats)
+{
+        tk_meters_stats(service->meters, ret_stats);
 }
 
 uint64_t tk_service_now_ns(const struct tk_service *service)

@@ -23,7 +23,8 @@
 struct tk_service;
 struct tk_gate;
 struct tk_publisher_stats;
-struct tk_drain_stats; /* service/drainer.h */
+struct tk_drain_stats;  /* service/drainer.h */
+struct tk_meters_stats; /* service/meters.h */
 
 /* ---- life ---- */
 
@@ -63,6 +64,8 @@ int64_t tk_service_held_step_ms(const struct tk_service *service);
 void tk_service_gate_stats(const struct tk_service *service, struct tk_publisher_stats *ret_stats);
 /* What deciders told of their decisions. */
 void tk_service_event_stats(const struct tk_service *service, struct tk_drain_stats *ret_stats);
+/* How the meters are kept. */
+void tk_service_meter_stats(const struct tk_service *service, struct tk_meters_stats *ret_stats);
 uint64_t tk_service_now_ns(const struct tk_service *service);
 
 /* Ready: the registry answers and the gate has applied all that is committed. Else *ret_why (static storage). */

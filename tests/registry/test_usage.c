@@ -29,7 +29,7 @@ static enum tk_err flush(struct fixture *f, uint64_t incarnation, uint64_t seque
         const struct tk_usage_chunk chunk = {.incarnation = incarnation,
                                              .sequence = sequence,
                                              .gate_ns = sequence * 1000,
-                                             .at_s = NOW_S,
+                                             .complete_s = (int64_t)sequence * 7,
                                              .records = records,
                                              .count = count};
         return WRITE(f, tk_usage_apply(txn, &chunk, ret_applied));
@@ -47,7 +47,9 @@ static void assert_total(struct fixture *f, struct tk_meter_owner owner, uint64_
 static uint64_t last(struct fixture *f, uint64_t incarnation)
 {
         uint64_t sequence = 99;
-        assert_err(READ(f, tk_usage_last(txn, incarnation, &sequence)), TK_OK);
+        int64_t complete_s = 99;
+        assert_err(READ(f, tk_usage_last(txn, incarnation, &sequence, &complete_s)), TK_OK);
+        assert_int_equal(complete_s, sequence * 7);
         return sequence;
 }
 
@@ -160,7 +162,7 @@ static void test_nothing_of_a_chunk_that_fails(void **state)
         struct tk_meter_record record = key_record(1, 10, 0);
         bool applied;
         const struct tk_usage_chunk chunk = {
-                .incarnation = 5, .sequence = 1, .records = &record, .count = 1, .at_s = NOW_S};
+                .incarnation = 5, .sequence = 1, .records = &record, .count = 1};
         struct tk_txn *undone = fixture_write_begin(f);
         assert_err(tk_usage_apply(undone, &chunk, &applied), TK_OK);
         assert_err(fixture_end(f, TK_BUSY), TK_BUSY);

@@ -15,9 +15,10 @@ CREATE TABLE usage_totals (
         PRIMARY KEY (kind, owner_id, generation)
 ) STRICT, WITHOUT ROWID;
 
--- Of each incarnation of the gate, the last chunk that was applied: one row a boot, kept.
+-- Of each incarnation of the gate, the last chunk that was applied, and the gate time up to which all use was flushed: one row a
+-- boot, kept.
 CREATE TABLE usage_flushes (
         incarnation INTEGER PRIMARY KEY,
         sequence    INTEGER NOT NULL,
-        at_s        INTEGER NOT NULL
+        complete_s  INTEGER NOT NULL
 ) STRICT;
