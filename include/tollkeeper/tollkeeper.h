@@ -2,7 +2,16 @@
  * libtollkeeper: decide on API keys in an API's own process, from the shared memory that a Tollkeeper daemon on the same machine
  * keeps. A decision takes well under a microsecond, asks neither the network nor the daemon nor the disk, and goes on while the daemon
  * is down. docs/guide/library.md leads from nothing to a protected service; examples/http-service is one.
- *
+ */
+#ifndef TOLLKEEPER_TOLLKEEPER_H
+#define TOLLKEEPER_TOLLKEEPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/*
  * The library has no state of its own: everything is in a handle. It starts no thread, installs no signal handler, prints nothing,
  * never ends the process. Any number of threads may use one handle, except where a function says otherwise.
  *
@@ -13,15 +22,8 @@
  *
  * so that programs that were built against an earlier version of this header go on to work. A struct without its size is refused.
  *
- * C11 and C++17. Times that begin with an epoch are seconds since 1970 (UTC); durations are in the unit that ends their name.
+ * C11 and C++17. Points in time are seconds since 1970 (UTC); durations are in the unit that ends their name.
  */
-#ifndef TOLLKEEPER_TOLLKEEPER_H
-#define TOLLKEEPER_TOLLKEEPER_H
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -16,15 +16,14 @@ void tollkeeper_thread_end(struct tollkeeper_gate *gate)
                 tk_gate_thread_end(set->gate);
 }
 
+/* Sets that were current before are nothing that the child will ever decide in; their rings stay with the parent. */
 enum tollkeeper_result tollkeeper_after_fork(struct tollkeeper_gate *gate, struct tollkeeper_error *error)
 {
         struct tk_fault fault = {0};
-        enum tk_err err = TK_OK;
-
         pthread_mutex_init(&gate->lock, NULL); /* whoever held it did not come along */
-        for (struct tk_lib_set *set = tk_lib_current(gate); set && !err; set = set->older)
-                err = tk_gate_after_fork(set->gate);
+        enum tk_err err = tk_gate_after_fork(tk_lib_current(gate)->gate);
         if (err)
-                tk_fault_from_err(&fault, err);
+                tk_fault_set(&fault, TK_FAULT_internal, "", "close the handle and open another",
+                             "the gate's files could not be opened again after the fork");
         return tk_lib_result(err, &fault, error);
 }

@@ -71,7 +71,7 @@ static void an_answer_has_all_of_it(void **state)
         assert_true(answer.retry_after_ns == TOLLKEEPER_NEVER);
 }
 
-static void every_refusal_that_needs_no_limit(void **state)
+static void restrictions_and_scopes(void **state)
 {
         struct fixture *f = *state;
         struct tk_str scope = TK_STR("forecast:read"), method = TK_STR("GET"), path = TK_STR("/v1/*"),
@@ -129,6 +129,19 @@ static void every_refusal_that_needs_no_limit(void **state)
         fixture_expect(f, &ask, TOLLKEEPER_WRONG_ENVIRONMENT, &answer);
         assert_true(text_is(answer.environment, "production"));
 
+        tollkeeper_scope_free(read);
+        tollkeeper_scope_free(more);
+}
+
+static void states_of_a_key(void **state)
+{
+        struct fixture *f = *state;
+        struct test_key key;
+        struct tollkeeper_answer answer;
+        fixture_open(f);
+        test_key_issue(&f->daemon, 1, &key);
+        const struct tollkeeper_ask good = fixture_ask(f, &key);
+        fixture_expect(f, &good, TOLLKEEPER_VALID, NULL);
         key.published.state = TK_PUBLISH_SUSPENDED;
         test_key_publish(&f->daemon, &key);
         fixture_expect(f, &good, TOLLKEEPER_SUSPENDED, NULL);
@@ -143,11 +156,9 @@ static void every_refusal_that_needs_no_limit(void **state)
         fixture_expect(f, &good, TOLLKEEPER_REVOKED, &answer);
         assert_true(answer.identified);
         test_key_mint(&f->daemon, 2, &key);
-        ask = fixture_ask(f, &key);
+        struct tollkeeper_ask ask = fixture_ask(f, &key);
         fixture_expect(f, &ask, TOLLKEEPER_UNKNOWN, &answer);
         assert_false(answer.identified);
-        tollkeeper_scope_free(read);
-        tollkeeper_scope_free(more);
 }
 
 static void limits_of_routes_and_callers(void **state)
@@ -413,7 +424,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(an_answer_has_all_of_it),
-                TEST(every_refusal_that_needs_no_limit),
+                TEST(restrictions_and_scopes),
+                TEST(states_of_a_key),
                 TEST(limits_of_routes_and_callers),
                 TEST(credits),
                 TEST(reservations),
