@@ -52,6 +52,7 @@ struct taken {
         const struct storm_places *places;
         uint16_t taken;
         uint64_t period_s[STORM_LIMITS];
+        unsigned seed;
 };
 static _Thread_local struct taken taken;
 
@@ -60,6 +61,8 @@ bool __wrap_tk_offer_take(struct tk_slot *slot, const struct tk_offer *offer);
 
 bool __wrap_tk_offer_take(struct tk_slot *slot, const struct tk_offer *offer)
 {
+        if (storm_draw(&taken.seed, 64) == 0)
+                sched_yield(); /* between the look and the charge, where others' charges hurt most */
         bool took = __real_tk_offer_take(slot, offer);
         for (unsigned i = 0; took && taken.places && i < STORM_LIMITS; i++) {
                 if (taken.places->slots[i] != slot)
