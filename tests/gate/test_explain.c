@@ -283,6 +283,73 @@ static void test_explanations_agree_with_decisions(void **state)
         assert_true(seen[TK_CODE_valid] > 1000);
 }
 
+/* Every owner and kind of limit, in words; what callers name is not printed as it comes. */
+static void test_every_owner_of_a_limit_is_explained(void **state)
+{
+        struct test_gate *test = *state;
+        struct tk_limit_def plan[] = {{.kind = TK_LIMIT_CREDITS, .name = "prepaid"}},
+                            own = test_rate("fast", 5, 100, 5),
+                            of_route = test_window("calls", 50, TK_PERIOD_DAY, 0),
+                            by_name = test_window("any", 3, TK_PERIOD_HOUR, 0);
+        of_route.shadow = true;
+        struct tk_publish_subscription subscription = {.id = 3,
+                                                       .environment_id = TEST_PRODUCTION,
+                                                       .consumer_id = TEST_CONSUMER,
+                                                       .started_s = TEST_STARTED_S,
+                                                       .limits = plan,
+                                                       .limit_count = 1,
+                                                       .credits = {.granted = 70, .gone = 30}};
+        struct tk_publish_route route = {.id = 1,
+                                         .environment_id = TEST_PRODUCTION,
+                                         .method = TK_STR("GET"),
+                                         .template = TK_STR("/v1"),
+                                         .limits = &of_route,
+                                         .limit_count = 1};
+        assert_int_equal(tk_publish_subscription(test->publisher, &subscription), TK_OK);
+        assert_int_equal(tk_publish_route(test->publisher, &route), TK_OK);
+        struct test_key key;
+        test_key_mint(test, 17, &key);
+        key.published.subscription_id = 3;
+        key.published.limits = &own;
+        key.published.limit_count = 1;
+        test_key_publish(test, &key);
+        struct tk_named_limit named = {{"al\x01\xff\"ce", 7}, &by_name};
+        struct tk_ask ask = test_ask(test, &key);
+        assert_true(tk_gate_route(test->gate, test->production, TK_STR("GET"), TK_STR("/v1"), &ask.route));
+        ask.named = &named;
+        ask.named_count = 1;
+        struct tk_explanation explanation;
+        ask.cost = 4;
+        tk_gate_explain(test->gate, &ask, &explanation);
+        assert_check(&explanation, TK_CODE_rate_limited, TK_CHECK_PASSED, "fast of the key: 5 of 5 left");
+        assert_check(&explanation, TK_CODE_quota_exceeded, TK_CHECK_FAILED,
+                     "calls of the route: 50 of 50 left (not enforced); al??\"ce, named by the caller: 3 of "
+                     "3 left, "
+                     "never enough for 4");
+        assert_check(&explanation, TK_CODE_credits_exhausted, TK_CHECK_PASSED,
+                     "prepaid of the subscription: 40 left of 70 ever granted");
+
+        ask.cost = 51;
+        ask.named_count = 0;
+        tk_gate_explain(test->gate, &ask, &explanation);
+        assert_true(explanation.answer.shadow_refused);
+        assert_check(&explanation, TK_CODE_quota_exceeded, TK_CHECK_PASSED,
+                     "calls of the route: 50 of 50 left, never enough for 51 (not enforced)");
+        assert_check(&explanation, TK_CODE_credits_exhausted, TK_CHECK_FAILED,
+                     "prepaid of the subscription: 40 left of 70 ever granted, too few for 51");
+
+        char longest[TK_NAMED_NAME_MAX];
+        memset(longest, 'n', sizeof longest);
+        named.name = (struct tk_str){longest, sizeof longest};
+        ask.named_count = 1;
+        tk_gate_explain(test->gate, &ask, &explanation);
+        assert_non_null(strstr(check_of(&explanation, TK_CODE_quota_exceeded)->detail,
+                               "nnn..., named by the caller"));
+        named.name.len = 0;
+        tk_gate_explain(test->gate, &ask, &explanation);
+        assert_check(&explanation, TK_CODE_unavailable, TK_CHECK_FAILED, "a named limit is not one");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -292,6 +359,7 @@ int main(void)
                 TEST(test_what_passes_is_explained_too),
                 TEST(test_checks_that_need_a_key_are_skipped_without_one),
                 TEST(test_explanations_agree_with_decisions),
+                TEST(test_every_owner_of_a_limit_is_explained),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,14 +4,11 @@
  * instruction of a publishing call, which is also where a kill would leave the files, and a whole publishing call happens within a
  * decision. x86-64 only.
  */
+#include "stepping.h"
 #include "support.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <ucontext.h>
-
-#define TRAP_FLAG 0x100
 
 static int setup(void **state)
 {
@@ -19,48 +16,6 @@ static int setup(void **state)
         test_gate_open(&test);
         *state = &test;
         return 0;
-}
-
-/* ---- stepping ---- */
-
-/* What happens after an instruction; false: run on without stopping. */
-static bool (*between)(void);
-
-static void on_trap(int signal, siginfo_t *info, void *context)
-{
-        ucontext_t *interrupted = context;
-        (void)signal;
-        (void)info;
-        if (!between())
-                interrupted->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-}
-
-/* Below the red zone, where the compiler may keep values. */
-static void trap_on(void)
-{
-        __asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
-                         "pushfq\n\t"
-                         "orq %0, (%%rsp)\n\t"
-                         "popfq\n\t"
-                         "lea 128(%%rsp), %%rsp" ::"i"(TRAP_FLAG)
-                         : "memory", "cc");
-}
-
-static void trap_off(void)
-{
-        __asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
-                         "pushfq\n\t"
-                         "andq %0, (%%rsp)\n\t"
-                         "popfq\n\t"
-                         "lea 128(%%rsp), %%rsp" ::"i"(~TRAP_FLAG)
-                         : "memory", "cc");
-}
-
-static int install_handler(void **state)
-{
-        struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER};
-        (void)state;
-        return sigaction(SIGTRAP, &action, NULL);
 }
 
 static int teardown(void **state)
