@@ -60,6 +60,9 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
  */
 enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file);
 
+/* What an empty set takes, with room to begin with. */
+uint64_t tk_files_first_bytes(const struct tk_gate_sizes *sizes);
+
 /* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. TK_INVALID: sizes out of range. */
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
                             const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
