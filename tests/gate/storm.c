@@ -100,7 +100,7 @@ void storm_places(const struct storm *storm, struct tk_gate *gate, struct storm_
         ret_places->meters[1] = request.subscription.at.meter;
         ret_places->meters[2] = request.route.at.meter;
         for (unsigned i = 0; i < 4; i++)
-                ret_places->named[i] = request.named_entries[i];
+                ret_places->named[i] = request.named[i].entry;
 }
 
 /* ---- a thread ---- */

@@ -484,8 +484,8 @@ static void test_limits_hold_by_the_clocks(void **state)
 /* As the daemon would: lines that are open for ever would be all there are. */
 static void make_room(struct storm *storm)
 {
-        uint64_t cursor = 0;
-        tk_reservations_sweep(&storm->test->publisher->files, storm_boot_ns(), &cursor);
+        struct tk_reservations_sweep sweep = {0};
+        tk_reservations_sweep(&storm->test->publisher->files, storm_boot_ns(), &sweep);
 }
 
 static void storm_with_kills(struct test_gate *test, uint32_t requests)
