@@ -223,8 +223,8 @@ static void settle_inner(void)
 
 static void expire_inner(void)
 {
-        uint64_t cursor = 0;
-        tk_reservations_sweep(&test.publisher->files, settling.boot_ns + 7200 * TK_NS_PER_S, &cursor);
+        struct tk_reservations_sweep sweep = {0};
+        tk_reservations_sweep(&test.publisher->files, settling.boot_ns + 7200 * TK_NS_PER_S, &sweep);
         settling.inner = TK_NOT_FOUND;
 }
 
@@ -369,13 +369,16 @@ static void find_first(void)
         struct tk_answer answer;
         struct tk_request request;
         struct tk_named_place place;
+        struct tk_format_limit limit;
         request.ask = &ask;
         request.gate = test.gate;
         request.answer = &answer;
         request.rehearsal = false;
+        request.environment = tk_policy_environment(tk_gate_area(test.gate, TK_FILE_POLICY), ask.environment);
         ask.now_ns += (uint64_t)naming.after_s * TK_NS_PER_S;
         request.now = tk_files_moment(&test.gate->files, ask.now_ns);
-        assert_true(tk_named_find(&request, &named, &place));
+        assert_true(tk_named_compile(&named, &limit));
+        assert_true(tk_named_find(&request, &named, &limit, &place));
         assert_int_equal(place.tag, place.name_tag);
 }
 
