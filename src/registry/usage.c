@@ -81,7 +81,7 @@ enum tk_err tk_usage_apply(struct tk_txn *txn, const struct tk_usage_chunk *chun
                         err = TK_INVALID;
         if (err == TK_OK)
                 err = put_flush(txn, chunk, &new);
-        for (size_t i = 0; err == TK_OK && new &&i < chunk->count; i++)
+        for (size_t i = 0; err == TK_OK && new && i < chunk->count; i++)
                 err = put_total(txn, &chunk->records[i], chunk->gate_ns);
         if (err == TK_OK)
                 *ret_applied = new;
