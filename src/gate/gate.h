@@ -210,7 +210,7 @@ void tk_gate_explain(struct tk_gate *gate, const struct tk_ask *ask, struct tk_e
 /* Live counters of one key's or subscription's meter. TK_NOT_FOUND when there is no such line. */
 struct tk_usage {
         uint64_t admitted;        /* requests */
-        uint64_t refused;         /* requests that were refused although the key is known */
+        uint64_t refused;         /* requests that were refused although the key is known: modulo 2^32 */
         int64_t last_used_s;      /* 0: never */
         uint64_t subscription_id; /* of a key: whose limits it shares; 0: none */
         uint32_t limit_count;

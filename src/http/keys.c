@@ -203,6 +203,11 @@ enum tk_err tk_http_key_usage(struct tk_request *request)
                 err = tk_gate_subscription_usage(gate, own.subscription_id, &shared);
         if (err != TK_OK)
                 return err;
+        const struct tk_meter_owner owner = {TK_METER_KEY, key->generation, key->id};
+        const struct tk_meter_owner sharer = {TK_METER_SUBSCRIPTION, 0, own.subscription_id};
+        own.refused = tk_service_refused(request->service, &owner, (uint32_t)own.refused);
+        if (own.subscription_id != 0)
+                shared.refused = tk_service_refused(request->service, &sharer, (uint32_t)shared.refused);
 
         struct tk_json_writer writer =
                 tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));

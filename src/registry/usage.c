@@ -10,7 +10,8 @@
 /* A row comes back only where this chunk is new. */
 static const char FLUSH_PUT[] =
         "INSERT INTO usage_flushes (incarnation, sequence, complete_s) VALUES (?1, ?2, ?3)"
-        " ON CONFLICT (incarnation) DO UPDATE SET sequence = excluded.sequence, complete_s = excluded.complete_s"
+        " ON CONFLICT (incarnation) DO UPDATE SET sequence = excluded.sequence, complete_s = "
+        "excluded.complete_s"
         " WHERE usage_flushes.sequence < excluded.sequence RETURNING sequence";
 static const char FLUSH_LAST[] = "SELECT sequence, complete_s FROM usage_flushes WHERE incarnation = ?1";
 
@@ -59,20 +60,20 @@ static enum tk_err put_total(struct tk_txn *txn, const struct tk_meter_record *r
         return tk_query_run(&query);
 }
 
-static enum tk_err put_flush(struct tk_txn *txn, const struct tk_usage_chunk *chunk, bool *ret_new)
+static enum tk_err put_flush(struct tk_txn *txn, const struct tk_usage_chunk *chunk, bool *ret_fresh)
 {
         struct tk_query query = tk_query_begin(txn, FLUSH_PUT);
 
         tk_bind_i64(&query, (int64_t)chunk->incarnation);
         tk_bind_u64(&query, chunk->sequence);
         tk_bind_i64(&query, chunk->complete_s);
-        *ret_new = tk_query_next(&query);
+        *ret_fresh = tk_query_next(&query);
         return tk_query_run(&query);
 }
 
 enum tk_err tk_usage_apply(struct tk_txn *txn, const struct tk_usage_chunk *chunk, bool *ret_applied)
 {
-        bool new;
+        bool fresh = false;
         enum tk_err err = TK_OK;
 
         assert(txn->writable);
@@ -80,11 +81,11 @@ enum tk_err tk_usage_apply(struct tk_txn *txn, const struct tk_usage_chunk *chun
                 if (chunk->records[i].owner.kind == TK_METER_NAMED)
                         err = TK_INVALID;
         if (err == TK_OK)
-                err = put_flush(txn, chunk, &new);
-        for (size_t i = 0; err == TK_OK && new &&i < chunk->count; i++)
+                err = put_flush(txn, chunk, &fresh);
+        for (size_t i = 0; err == TK_OK && fresh && i < chunk->count; i++)
                 err = put_total(txn, &chunk->records[i], chunk->gate_ns);
         if (err == TK_OK)
-                *ret_applied = new;
+                *ret_applied = fresh;
         return err;
 }
 

@@ -102,6 +102,24 @@ enum tk_err tk_meters_flush(struct tk_meters *meters)
         return tk_usage_flush_now(meters->flush);
 }
 
+struct total_job {
+        const struct tk_meter_owner *owner;
+        struct tk_usage_total total;
+};
+
+static enum tk_err get_total(struct tk_txn *txn, void *context)
+{
+        struct total_job *job = context;
+        return tk_usage_get(txn, job->owner, &job->total);
+}
+
+uint64_t tk_meters_refused(struct tk_meters *meters, const struct tk_meter_owner *owner, uint32_t count)
+{
+        struct total_job job = {.owner = owner};
+        enum tk_err err = tk_registry_read(meters->registry, get_total, &job);
+        return err == TK_OK ? tk_meter_total(job.total.refused, count) : count;
+}
+
 void tk_meters_stats(const struct tk_meters *meters, struct tk_meters_stats *ret_stats)
 {
         tk_meter_log_stats(meters->log, &ret_stats->log);

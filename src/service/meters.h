@@ -37,6 +37,12 @@ void tk_meters_tick(struct tk_meters *meters);
 void tk_meters_wait(struct tk_meters *meters);
 enum tk_err tk_meters_flush(struct tk_meters *meters);
 
+/*
+ * How often the owner was refused, ever: a meter counts modulo 2^32 (`count`), the registry's rows keep the total. Any thread; reads the
+ * registry. Where it cannot be read, the count.
+ */
+uint64_t tk_meters_refused(struct tk_meters *meters, const struct tk_meter_owner *owner, uint32_t count);
+
 struct tk_meters_stats {
         struct tk_meter_log_stats log;
         struct tk_usage_flush_stats flush;

@@ -238,6 +238,11 @@ void tk_service_event_stats(const struct tk_service *service, struct tk_drain_st
         tk_drainer_stats(service->drainer, ret_stats);
 }
 
+uint64_t tk_service_refused(struct tk_service *service, const struct tk_meter_owner *owner, uint32_t count)
+{
+        return tk_meters_refused(service->meters, owner, count);
+}
+
 void tk_service_meter_stats(const struct tk_service *service, struct tk_meters_stats *ret_stats)
 {
         tk_meters_stats(service->meters, ret_stats);

@@ -64,6 +64,8 @@ int64_t tk_service_held_step_ms(const struct tk_service *service);
 void tk_service_gate_stats(const struct tk_service *service, struct tk_publisher_stats *ret_stats);
 /* What deciders told of their decisions. */
 void tk_service_event_stats(const struct tk_service *service, struct tk_drain_stats *ret_stats);
+/* How often a key or a subscription was refused, ever, where its meter counts `count`: that is modulo 2^32. */
+uint64_t tk_service_refused(struct tk_service *service, const struct tk_meter_owner *owner, uint32_t count);
 /* How the meters are kept. */
 void tk_service_meter_stats(const struct tk_service *service, struct tk_meters_stats *ret_stats);
 uint64_t tk_service_now_ns(const struct tk_service *service);

@@ -5,6 +5,7 @@ Only what the data directory holds is left. The journal is waited for by its met
 
 import re
 import shutil
+import sqlite3
 import time
 
 import pytest
@@ -116,6 +117,25 @@ def test_killed_without_a_power_cut(tmp_path):
             assert metric(client, "tollkeeper_meter_restore_records") == 0
             assert client.verify(key["key"], API) == "quota_exceeded"
             assert usage(client, key)["admitted"] == 5
+        assert daemon.stop() == 0
+
+
+def test_refusals_beyond_what_a_meter_counts(tmp_path):
+    """A meter counts them modulo 2^32; the registry keeps the total."""
+    with Daemon(tmp_path) as daemon:
+        daemon.start()
+        with daemon.client() as client:
+            key = issue(client)
+            assert [client.verify(key["key"], API) for _ in range(7)][-2:] == ["quota_exceeded"] * 2
+        assert daemon.stop() == 0
+        db = sqlite3.connect(daemon.data / "registry.db")
+        with db:
+            db.execute("UPDATE usage_totals SET refused = refused + 3 * 4294967296 WHERE refused = 2")
+        db.close()
+        daemon.start()
+        with daemon.client() as client:
+            assert client.verify(key["key"], API) == "quota_exceeded"
+            assert usage(client, key)["refused"] == 3 + 3 * 2**32
         assert daemon.stop() == 0
 
 

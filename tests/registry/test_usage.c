@@ -161,8 +161,7 @@ static void test_nothing_of_a_chunk_that_fails(void **state)
         struct fixture *f = *state;
         struct tk_meter_record record = key_record(1, 10, 0);
         bool applied;
-        const struct tk_usage_chunk chunk = {
-                .incarnation = 5, .sequence = 1, .records = &record, .count = 1};
+        const struct tk_usage_chunk chunk = {.incarnation = 5, .sequence = 1, .records = &record, .count = 1};
         struct tk_txn *undone = fixture_write_begin(f);
         assert_err(tk_usage_apply(undone, &chunk, &applied), TK_OK);
         assert_err(fixture_end(f, TK_BUSY), TK_BUSY);

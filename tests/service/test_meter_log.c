@@ -209,7 +209,9 @@ static void test_a_touch_outlives_a_failure(void **state)
         keeper_tick(&keeper);
         keeper_use(&keeper, 2);
         tk_meter_log_touch_key(keeper.log, 17);
-        disk = (struct disk){.armed = true, .left = 2, .error = EIO}; /* the write, the sync */
+        disk.left = 2; /* the write, the sync */
+        disk.error = EIO;
+        disk.armed = true;
         tk_meter_log_tick(keeper.log);
         tk_meter_log_wait(keeper.log);
         assert_true(disk.hit);
