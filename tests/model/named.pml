@@ -41,8 +41,10 @@ inline complete(tag, where, version)
                 word = tags[where];
                 if
                 :: IS_FREE(word) && word < version ->
-                        exchange(where, word, TAKEN(tag), did);
-                        assert(!did || version > forgotten[where])
+                        atomic {
+                                exchange(where, word, TAKEN(tag), did);
+                                assert(!did || version > forgotten[where])
+                        }
                 :: else
                 fi
         fi
