@@ -136,6 +136,11 @@ static inline uint64_t tk_window_label(uint16_t times_back, int64_t period_s)
         return (uint64_t)times_back << TK_WINDOW_PERIOD_BITS | (uint64_t)period_s;
 }
 
+static inline uint16_t tk_window_label_times_back(uint64_t label)
+{
+        return (uint16_t)(label >> TK_WINDOW_PERIOD_BITS);
+}
+
 static inline int64_t tk_window_label_period_s(uint64_t label)
 {
         return (int64_t)(label & ((UINT64_C(1) << TK_WINDOW_PERIOD_BITS) - 1));

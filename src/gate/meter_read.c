@@ -50,6 +50,15 @@ static struct tk_slot spent_of(const struct tk_slot *slot)
         return (struct tk_slot){.lo = value.hi ? UINT64_MAX : value.lo, .hi = 0};
 }
 
+/* How often time was put back, as the slot says: no more often than it was. */
+static struct tk_slot used_of(const struct tk_slot *slot, const struct tk_moment *now)
+{
+        struct tk_slot value = tk_slot_of(tk_slot_read(slot));
+        if (value.hi >> TK_WINDOW_PERIOD_BITS > now->back.times)
+                value.hi = tk_window_label(now->back.times, tk_window_label_period_s(value.hi));
+        return value;
+}
+
 static void read_limit(const struct tk_format_limit *limit, const struct tk_slot *slot, int64_t anchor_s,
                        const struct tk_moment *now, struct tk_meter_limit *ret)
 {
@@ -64,7 +73,7 @@ static void read_limit(const struct tk_format_limit *limit, const struct tk_slot
                 ret->length_s = limit->period == TK_PERIOD_FIXED ? limit->length_s : 0;
                 ret->anchored = limit->anchored;
                 ret->anchor_s = limit->anchored ? anchor_s : 0;
-                ret->value = tk_slot_of(tk_slot_read(slot));
+                ret->value = used_of(slot, now);
         } else {
                 ret->value = spent_of(slot);
         }
@@ -250,8 +259,7 @@ static bool read_named(struct tk_format_named_bucket *bucket, unsigned at, uint3
         record->limit_count = 1;
         record->limits[0] =
                 (struct tk_meter_limit){.kind = units ? TK_LIMIT_RATE : TK_LIMIT_WINDOW, .rate_units = units};
-        record->limits[0].value =
-                units ? debt_of(&entry->slot, units, now) : tk_slot_of(tk_slot_read(&entry->slot));
+        record->limits[0].value = units ? debt_of(&entry->slot, units, now) : used_of(&entry->slot, now);
         atomic_thread_fence(memory_order_acquire);
         return (get(&bucket->tags[at]) & ~TK_NAMED_CLOSING) == tag && units <= TK_LIMIT_UNITS_MAX;
 }

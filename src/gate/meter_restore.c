@@ -245,17 +245,19 @@ static tk_u128 window_value(const struct tk_meter_restorer *restorer, const stru
                             const struct tk_format_limit *now, int64_t anchor_s)
 {
         int64_t now_s = (int64_t)(restorer->now.gate_ns / TK_NS_PER_S);
-        int64_t start_s, end_s = INT64_MAX;
+        int64_t start_s, end_s = INT64_MAX, used_s = tk_window_label_period_s(limit->value.hi);
+        tk_clock_raise_times_back(restorer->publisher, tk_window_label_times_back(limit->value.hi));
         if (same_periods(limit, now, anchor_s))
                 return tk_slot_value(&limit->value);
-        if (limit->value.hi <= (uint64_t)TK_TIME_MAX_S)
-                tk_period_at(limit->period, limit->length_s, limit->anchor_s, (int64_t)limit->value.hi,
-                             &start_s, &end_s);
+        if (used_s <= TK_TIME_MAX_S)
+                tk_period_at(limit->period, limit->length_s, limit->anchor_s, used_s, &start_s, &end_s);
         if (end_s <= now_s)
                 return 0;
         tk_period_at((enum tk_period_kind)now->period, now->length_s, now->anchored ? anchor_s : 0, now_s,
                      &start_s, &end_s);
-        return tk_slot_join(start_s < 0 ? 0 : (uint64_t)start_s, limit->value.lo);
+        return tk_slot_join(
+                tk_window_label(tk_window_label_times_back(limit->value.hi), start_s < 0 ? 0 : start_s),
+                limit->value.lo);
 }
 
 static void raise_limit(const struct tk_meter_restorer *restorer, const struct owner *owner,
@@ -290,6 +292,8 @@ static enum tk_err restore_named(struct tk_meter_restorer *restorer, const struc
                 return TK_NOT_FOUND;
         if (record->whole_s <= now_s)
                 return TK_OK; /* it would be forgotten */
+        if (limit->kind == TK_LIMIT_WINDOW)
+                tk_clock_raise_times_back(restorer->publisher, tk_window_label_times_back(limit->value.hi));
         struct tk_format_named *entry = tk_named_entry(&restorer->publisher->files, tag);
         if (!entry)
                 return TK_FULL;

@@ -334,7 +334,7 @@ static bool is_whole(const struct tk_format_named *entry, const struct tk_moment
 {
         int64_t period_s = atomic_load(&entry->period_s);
         int64_t gate_s = (int64_t)(now->gate_ns / TK_NS_PER_S);
-        if (period_s && now->back.at_s && gate_s <= now->back.at_s + period_s + DECISION_MAX_S)
+        if (period_s && now->back.times && gate_s <= now->back.at_s + period_s + DECISION_MAX_S)
                 return false;
         uint64_t boot_s = now->boot_ns / TK_NS_PER_S, whole_s = atomic_load(&entry->whole_s);
         return boot_s > whole_s && boot_s - whole_s > DECISION_MAX_S;
