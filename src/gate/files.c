@@ -409,6 +409,18 @@ static uint64_t first_lines(enum tk_file file, const struct tk_gate_sizes *sizes
         return specs[file].start_lines;
 }
 
+uint64_t tk_files_first_bytes(const struct tk_gate_sizes *sizes)
+{
+        uint64_t bytes = 0;
+        for (int i = 0; i < TK_FILE_COUNT; i++) {
+                uint64_t lines = first_lines((enum tk_file)i, sizes);
+                if (lines > 0 && lines < specs[i].growth_lines)
+                        lines = specs[i].growth_lines;
+                bytes += specs[i].first_line + lines * specs[i].line_bytes;
+        }
+        return bytes;
+}
+
 static bool sizes_sound(const struct tk_gate_sizes *sizes)
 {
         return sizes->reserve_shift <= RESERVE_SHIFT_MAX && sizes->named_buckets > 0 &&

@@ -64,6 +64,9 @@ enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file fil
 enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format_header *ret_header,
                                  struct tk_fault *fault);
 
+/* What an empty set takes, with room to begin with. */
+uint64_t tk_files_first_bytes(const struct tk_gate_sizes *sizes);
+
 /* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. TK_INVALID: sizes out of range. */
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
                             const struct tk_gate_sizes *sizes, struct tk_files *ret_files,

@@ -122,9 +122,11 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
         if (!err)
                 err = adopt_or_create(publisher, installation, fault);
         if (err == TK_FULL)
-                tk_fault_set(fault, TK_FAULT_insufficient_storage, "",
-                             "free memory in its file system, or choose another place with --gate",
-                             "the gate directory %s has no room for the gate's files", dir);
+                tk_fault_set(
+                        fault, TK_FAULT_insufficient_storage, "",
+                        "free memory in its file system, or choose another place with --gate",
+                        "the gate directory %s has no room for the gate's files: empty ones take %llu KiB",
+                        dir, (unsigned long long)(tk_files_first_bytes(&publisher->sizes) / 1024 + 1));
         if (err) {
                 tk_publisher_close(publisher);
                 return err;
