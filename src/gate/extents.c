@@ -78,16 +78,31 @@ static uint64_t window_used(const struct tk_slot *slot, const struct tk_window *
         return UINT64_MAX - state.remaining;
 }
 
+/*
+ * The time by which a window's slot is judged: now, or the start of the later period in which a decider that is a moment ahead, at a period's
+ * end, has charged it already. Judged by now, its usage would be put down to the period that ends.
+ */
+static struct tk_moment time_of(const struct tk_slot *slot, const struct tk_moment *now)
+{
+        struct tk_moment at = *now;
+        int64_t period_s = tk_window_label_period_s(slot->hi);
+        if (tk_window_label_times_back(slot->hi) == now->back.times && period_s <= TK_TIME_MAX_S &&
+            (uint64_t)period_s > now->gate_ns / TK_NS_PER_S)
+                at.gate_ns = (uint64_t)period_s * TK_NS_PER_S;
+        return at;
+}
+
 static void copy_window(const struct tk_extent_move *move, int from, const struct tk_format_limit *to,
                         struct tk_slot *ret_slot)
 {
         struct tk_window old_window = window_of(&move->from.limits[from], move->from_anchor_s, &move->now);
         struct tk_window new_window = window_of(to, move->to_anchor_s, &move->now);
+        struct tk_moment at = time_of(&move->seen[from], &move->now);
         int64_t start_s, end_s;
         tk_period_at(new_window.kind, new_window.length_s, new_window.anchor_s,
-                     (int64_t)(move->now.gate_ns / TK_NS_PER_S), &start_s, &end_s);
-        ret_slot->lo = window_used(&move->seen[from], &old_window, move->now.gate_ns);
-        ret_slot->hi = start_s < 0 ? 0 : (uint64_t)start_s;
+                     (int64_t)(at.gate_ns / TK_NS_PER_S), &start_s, &end_s);
+        ret_slot->lo = window_used(&move->seen[from], &old_window, at.gate_ns);
+        ret_slot->hi = tk_window_label(at.back.times, start_s < 0 ? 0 : start_s);
 }
 
 static void copy_slot(const struct tk_extent_move *move, int from, const struct tk_format_limit *to,
@@ -270,6 +285,21 @@ void tk_extent_give_up(struct tk_publisher *publisher, uint64_t binding, enum tk
                 tk_spares_give(publisher, tk_pair_high(binding), view.policy->extent_lines);
 }
 
+/*
+ * Units that were charged to the old slot since it was copied. Under another label all of them: a period has ended, or a decider has read the
+ * old binding and the new anchor.
+ */
+static uint64_t charged_since(const struct tk_extent_move *move, int from, const struct tk_slot *now)
+{
+        const struct tk_format_limit *limit = &move->from.limits[from];
+        const struct tk_slot *seen = &move->seen[from];
+        if (limit->kind == TK_LIMIT_WINDOW && now->hi != seen->hi)
+                return now->lo;
+        uint64_t before = remaining(seen, limit, move->from_anchor_s, &move->now);
+        uint64_t after = remaining(now, limit, move->from_anchor_s, &move->now);
+        return after < before ? before - after : 0;
+}
+
 void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *move)
 {
         if (!move->from_meter || move->from_meter == move->to_meter)
@@ -282,11 +312,9 @@ void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *mov
                         continue;
                 const struct tk_format_limit *old = &move->from.limits[from];
                 struct tk_slot now = read_slot(&move->from_meter->slots[old->slot]);
-                uint64_t before = remaining(&move->seen[from], old, move->from_anchor_s, &move->now);
-                uint64_t after = remaining(&now, old, move->from_anchor_s, &move->now);
-                if (after < before)
-                        charge(&move->to_meter->slots[limit->slot], limit, move->to_anchor_s, &move->now,
-                               before - after);
+                struct tk_moment at = old->kind == TK_LIMIT_WINDOW ? time_of(&now, &move->now) : move->now;
+                charge(&move->to_meter->slots[limit->slot], limit, move->to_anchor_s, &at,
+                       charged_since(move, from, &now));
         }
         tk_extent_give_up(publisher, move->from_binding, (enum tk_record_kind)move->from.policy->head.kind);
 }
