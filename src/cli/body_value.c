@@ -115,6 +115,17 @@ static struct tk_str cut_anchor(struct tk_str *inout_text)
         return tk_str_skip(tail, strlen("anchor="));
 }
 
+/* Take `,shadow` off the end. */
+static bool cut_shadow(struct tk_str *inout_text)
+{
+        static const struct tk_str word = {",shadow", 7};
+        struct tk_str text = *inout_text;
+        if (text.len < word.len || memcmp(text.ptr + text.len - word.len, word.ptr, word.len) != 0)
+                return false;
+        inout_text->len -= word.len;
+        return true;
+}
+
 static json_t *limit_json(const struct tk_limit_def *def, struct tk_str name, struct tk_str anchor)
 {
         bool rate = def->kind == TK_LIMIT_RATE;
@@ -128,6 +139,8 @@ static json_t *limit_json(const struct tk_limit_def *def, struct tk_str name, st
                 json_object_set_new(limit, "burst", json_integer((json_int_t)def->burst));
         if (anchor.ptr)
                 json_object_set_new(limit, "anchor", json_stringn(anchor.ptr, anchor.len));
+        if (def->shadow)
+                json_object_set_new(limit, "shadow", json_true());
         return limit;
 }
 
@@ -136,12 +149,14 @@ int tk_cli_value_limit(const struct tk_cli_given *given, json_t **ret_value)
         bool rate = tk_cli_options[given->option].kind == TK_CLI_RATE;
         struct tk_str text = tk_str_from(given->value);
         struct tk_str name = cut_name(&text);
+        bool shadow = cut_shadow(&text);
         struct tk_str anchor = rate ? TK_STR_NONE : cut_anchor(&text);
         struct tk_limit_def def;
         if (!tk_limit_text_parse(rate ? TK_LIMIT_RATE : TK_LIMIT_WINDOW, text, &def))
                 return bad_value(given,
                                  rate ? "use 100/min, 10/s, 1000/h,burst=50 or name=100/min"
                                       : "use 1000/hour, 10000/day, 500/10m, 1000000/month or name=10000/day");
+        def.shadow = shadow;
         return take(limit_json(&def, name, anchor), given, ret_value);
 }
 

@@ -136,20 +136,24 @@ static const char *rate_per(const char *per)
         return per;
 }
 
-/* "100/min" or "100/min, burst 200", from a definition or an answer. */
+/* "100/min" or "100/min, burst 200", from a definition or an answer; of credits, which have no period, what was granted. */
 static const char *allowance(struct tk_arena *arena, const json_t *limit)
 {
+        long long units = json_integer_value(json_object_get(limit, "limit"));
+        if (json_is_null(json_object_get(limit, "per")))
+                return tk_arena_printf(arena, "%lld", units).ptr;
         const char *per = scalar(arena, json_object_get(limit, "per"));
         if (!per)
                 return NULL;
         const json_t *burst = json_object_get(limit, "burst"); /* rates have one */
-        long long units = json_integer_value(json_object_get(limit, "limit"));
         const char *text = tk_arena_printf(arena, "%lld/%s", units, burst ? rate_per(per) : per).ptr;
         if (burst && json_integer_value(burst) != units)
                 text = joined(arena, text, ", burst ", scalar(arena, burst));
         const char *anchor = json_string_value(json_object_get(limit, "anchor"));
         if (anchor && strcmp(anchor, "subscription") == 0)
                 text = joined(arena, text, "", " from the subscription's start");
+        if (json_is_true(json_object_get(limit, "shadow")))
+                text = joined(arena, text, "", " (not enforced)");
         return text;
 }
 

@@ -43,9 +43,10 @@ enum tk_cli_kind {
         X(scopes, "scope", LIST, "SCOPE", "scopes",                                                          \
           "a scope to grant, repeatable: forecast:read, forecast:*, *")                                      \
         X(limit, "limit", RATE, "N/PER", "limits",                                                           \
-          "a rate limit, repeatable: 100/min; 10/s,burst=50; with a name: hourly=5000/h")                    \
+          "a rate limit, repeatable: 100/min; 10/s,burst=50; hourly=5000/h; 9/s,shadow: counts, refuses "    \
+          "nothing")                                                                                         \
         X(quota, "quota", QUOTA, "N/PERIOD", "limits",                                                       \
-          "at most N a period, repeatable: 10000/day; 10000/month,anchor=subscription")                      \
+          "at most N a period, repeatable: 10000/day; 10000/month,anchor=subscription; 9/day,shadow")        \
         X(expires_in, "expires-in", DURATION, "TIME", "expires_at", "valid this long from now: 12h, 30d")    \
         X(expires_at, "expires-at", TIME, "TIME", "expires_at",                                              \
           "valid until: 2027-01-31 or 2027-01-31T12:00:00Z")                                                 \

@@ -23,14 +23,44 @@ static const struct tk_answer_limit *refusing(const struct tk_answer *answer)
                                                                     : NULL;
 }
 
+static struct tk_str owner_name(enum tk_limit_owner owner)
+{
+        switch (owner) {
+        case TK_OWNER_KEY:
+                return TK_STR("key");
+        case TK_OWNER_SUBSCRIPTION:
+                return TK_STR("subscription");
+        case TK_OWNER_ROUTE:
+                return TK_STR("route");
+        case TK_OWNER_CALLER:
+                break;
+        }
+        return TK_STR("caller");
+}
+
+static struct tk_str kind_name(enum tk_limit_kind kind)
+{
+        switch (kind) {
+        case TK_LIMIT_RATE:
+                return TK_STR("rate");
+        case TK_LIMIT_WINDOW:
+                return TK_STR("window");
+        case TK_LIMIT_CREDITS:
+                break;
+        }
+        return TK_STR("credits");
+}
+
 /* `The rate limit "requests" of the key`, within a sentence. */
 static void append_limit(struct tk_text *text, struct tk_str article, const struct tk_answer_limit *limit)
 {
         tk_text_append(text, article);
-        tk_text_append(text, limit->kind == TK_LIMIT_RATE ? TK_STR(" rate limit \"") : TK_STR(" quota \""));
+        tk_text_append(text, limit->kind == TK_LIMIT_RATE     ? TK_STR(" rate limit \"")
+                             : limit->kind == TK_LIMIT_WINDOW ? TK_STR(" quota \"")
+                                                              : TK_STR(" credits \""));
         tk_text_append(text, limit->name);
-        tk_text_append(text, limit->owner == TK_OWNER_KEY ? TK_STR("\" of the key")
-                                                          : TK_STR("\" of the subscription"));
+        tk_text_append(text, TK_STR("\" of the "));
+        tk_text_append(text, owner_name(limit->owner));
 }
 
 /* What waits for ever, and would be whole again one day, costs more than the limit has when it is whole. */
@@ -45,43 +75,58 @@ static void append_refusal(struct tk_text *text, const struct tk_answer_limit *l
                 return;
         }
         append_limit(text, TK_STR("The"), limit);
-        tk_text_append(text, rate ? TK_STR(" is exceeded.") : TK_STR(" is used up for its period."));
+        if (limit->kind == TK_LIMIT_CREDITS)
+                tk_text_append(text, TK_STR(" do not suffice."));
+        else
+                tk_text_append(text, rate ? TK_STR(" is exceeded.") : TK_STR(" is used up for its period."));
 }
 
 /* ---- JSON ---- */
 
-/* As the definition of the limit says it. */
+/* As the definition of the limit says it; credits are granted for no period, and do not come back by themselves. */
 static void write_per(struct tk_json_writer *writer, const struct tk_answer_limit *limit)
 {
         char per[24];
-        tk_limit_per_format(limit->period, (int64_t)limit->window_s, per);
         TK_JSON_NAME(writer, "per");
+        if (limit->kind == TK_LIMIT_CREDITS) {
+                tk_json_null(writer);
+                TK_JSON_NAME(writer, "window_s");
+                tk_json_null(writer);
+                return;
+        }
+        tk_limit_per_format(limit->period, (int64_t)limit->window_s, per);
         tk_json_plain(writer, tk_str_from(per));
+        TK_JSON_NAME(writer, "window_s");
+        tk_json_u64(writer, limit->window_s);
 }
 
 static void write_limit(struct tk_json_writer *writer, const struct tk_answer_limit *limit)
 {
-        bool rate = limit->kind == TK_LIMIT_RATE;
         tk_json_open(writer, '{');
         TK_JSON_NAME(writer, "name");
         tk_json_text(writer, limit->name);
         TK_JSON_NAME(writer, "owner");
-        tk_json_plain(writer, limit->owner == TK_OWNER_KEY ? TK_STR("key") : TK_STR("subscription"));
+        tk_json_plain(writer, owner_name(limit->owner));
         TK_JSON_NAME(writer, "kind");
-        tk_json_plain(writer, rate ? TK_STR("rate") : TK_STR("window"));
+        tk_json_plain(writer, kind_name(limit->kind));
         TK_JSON_NAME(writer, "limit");
         tk_json_u64(writer, limit->limit);
-        if (rate) {
+        if (limit->kind == TK_LIMIT_RATE) {
                 TK_JSON_NAME(writer, "burst");
                 tk_json_u64(writer, limit->burst);
         }
         write_per(writer, limit);
-        TK_JSON_NAME(writer, "window_s");
-        tk_json_u64(writer, limit->window_s);
         TK_JSON_NAME(writer, "remaining");
         tk_json_u64(writer, limit->state.remaining);
         TK_JSON_NAME(writer, "reset_s");
-        tk_json_u64(writer, tk_answer_seconds(limit->state.reset_ns));
+        if (limit->state.reset_ns == TK_NEVER)
+                tk_json_null(writer);
+        else
+                tk_json_u64(writer, tk_answer_seconds(limit->state.reset_ns));
+        if (limit->shadow) {
+                TK_JSON_NAME(writer, "shadow");
+                tk_json_bool(writer, true);
+        }
         tk_json_close(writer, '}');
 }
 

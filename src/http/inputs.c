@@ -36,6 +36,7 @@ static const struct tk_json_member limit_members[] = {
         {"per", tk_json_read_text, offsetof(struct tk_input_limit, per), true},
         {"burst", read_burst, 0, false},
         {"anchor", tk_json_read_text, offsetof(struct tk_input_limit, anchor), false},
+        {"shadow", tk_json_read_flag, offsetof(struct tk_input_limit, shadow), false},
 };
 static const struct tk_json_shape limit_shape = TK_JSON_SHAPE(limit_members);
 

@@ -74,24 +74,26 @@ static bool limit_storable(const struct tk_limit_def *limit)
                tk_text_storable((struct tk_str){limit->name, name_len});
 }
 
+/* `shadow` only where it is: the text of all others is what it was before there was such a thing. */
 static json_t *limit_to_json(const struct tk_limit_def *limit)
 {
-        return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:s}", "kind", kind_names[limit->kind], "period",
-                         period_names[limit->period], "anchored", (int)limit->anchored, "limit",
+        json_t *shadow = limit->shadow ? json_true() : NULL;
+        return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:s, s:o*}", "kind", kind_names[limit->kind],
+                         "period", period_names[limit->period], "anchored", (int)limit->anchored, "limit",
                          (json_int_t)limit->limit, "burst", (json_int_t)limit->burst, "length_s",
-                         (json_int_t)limit->length_s, "name", limit->name);
+                         (json_int_t)limit->length_s, "name", limit->name, "shadow", shadow);
 }
 
 static bool limit_from_json(json_t *json, struct tk_limit_def *ret_limit)
 {
         const char *kind, *period, *name;
         json_int_t limit, burst, length_s;
-        int anchored, kind_value, period_value;
+        int anchored, shadow = 0, kind_value, period_value;
         size_t name_len;
 
-        if (json_unpack(json, "{s:s, s:s, s:b, s:I, s:I, s:I, s:s%!}", "kind", &kind, "period", &period,
+        if (json_unpack(json, "{s:s, s:s, s:b, s:I, s:I, s:I, s:s%, s?b!}", "kind", &kind, "period", &period,
                         "anchored", &anchored, "limit", &limit, "burst", &burst, "length_s", &length_s,
-                        "name", &name, &name_len) != 0)
+                        "name", &name, &name_len, "shadow", &shadow) != 0)
                 return false;
         kind_value = value_of(NAMES(kind_names), kind);
         period_value = value_of(NAMES(period_names), period);
@@ -103,7 +105,8 @@ static bool limit_from_json(json_t *json, struct tk_limit_def *ret_limit)
                                            .anchored = anchored != 0,
                                            .limit = (uint64_t)limit,
                                            .burst = (uint64_t)burst,
-                                           .length_s = length_s};
+                                           .length_s = length_s,
+                                           .shadow = shadow != 0};
         memcpy(ret_limit->name, name, name_len);
         return true;
 }

@@ -3,6 +3,7 @@
  * Used by the noun files, on the thread of the transaction. Pure but for the allocations of jansson.
  *
  * limits        [{"kind":"rate","period":"fixed","anchored":false,"limit":100,"burst":100,"length_s":60,"name":"calls"}]
+ *               and "shadow":true where it is not enforced
  * scopes        ["forecast:read"]
  * restrictions  {"cidrs":["192.0.2.0/24"],"origins":[],"methods":["GET"],"paths":[]}, members that are empty left out
  */

@@ -103,6 +103,7 @@ struct tk_input_limit {
         struct tk_str per;    /* core/limit.h */
         struct tk_str anchor; /* `utc` (default) or `subscription` */
         bool limit_set, burst_set;
+        bool shadow; /* counted and told, not enforced */
         uint64_t limit, burst;
 };
 struct tk_input_limits {

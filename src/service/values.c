@@ -194,6 +194,7 @@ static enum tk_err check_limit(struct tk_fault *fault, size_t index, const struc
                 return limit_fault(fault, index, "burst", "leave it out, or use kind rate",
                                    "a window has no burst");
         def.limit = input->limit;
+        def.shadow = input->shadow;
         if (def.kind == TK_LIMIT_RATE)
                 def.burst = input->burst_set ? input->burst : input->limit;
         const char *why;

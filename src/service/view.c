@@ -79,6 +79,8 @@ json_t *tk_view_limit(const struct tk_limit_def *def)
                 json_object_set_new(object, "burst", number(def->burst));
         else
                 json_object_set_new(object, "anchor", json_string(def->anchored ? "subscription" : "utc"));
+        if (def->shadow)
+                json_object_set_new(object, "shadow", json_true());
         return object;
 }
 

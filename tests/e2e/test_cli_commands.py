@@ -82,6 +82,12 @@ def test_plan(home):
     limits = home.good("plan", "show", "starter", "--api", "weather", "--json").json["limits"]
     assert limits == [{"name": "requests", "kind": "rate", "limit": 100, "per": "1m", "burst": 20},
                       {"name": "monthly", "kind": "window", "limit": 10000, "per": "month", "anchor": "subscription"}]
+    tried = shown(home, "plan", "update", "starter", "--api", "weather", "--limit", "10/s,burst=20,shadow", "--quota",
+                  "monthly=500/month,anchor=subscription,shadow")
+    assert tried["limits"] == ("requests 10/s, burst 20 (not enforced); "
+                               "monthly 500/month from the subscription's start (not enforced)")
+    limits = home.good("plan", "show", "starter", "--api", "weather", "--json").json["limits"]
+    assert [limit["shadow"] for limit in limits] == [True, True]
     home.good("plan", "update", "starter", "--api", "weather", "--limit", "none")
     assert home.good("plan", "show", "starter", "--api", "weather", "--json").json["limits"] == []
     assert "starter" in [row["NAME"] for row in cells(home.good("plan", "list", "--api", "weather"))]

@@ -218,6 +218,7 @@ MEMBERS = [
      "/limits/0/burst"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, anchor="subscription")]}, "invalid_value",
      "/limits/0/anchor"),
+    ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, shadow="yes")]}, "invalid_value", "/limits/0/shadow"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [dict(LIMIT, name="Bad Name")]}, "invalid_value",
      "/limits/0/name"),
     ("/v1/apis/weather/plans", {"name": "p", "limits": [LIMIT, LIMIT]}, "invalid_value", "/limits/1/name"),

@@ -88,3 +88,17 @@ def test_a_short_window_begins_anew(server, admin, weather, consumer, per):
     codes, took_s = hammer(server, key, weather, SECONDS)
     admitted = codes.count("valid")
     assert 50 * int(SECONDS / length_s) <= admitted <= 50 * (int(took_s / length_s) + 2), (admitted, took_s)
+
+
+def test_a_limit_that_is_not_enforced(server, admin, weather, consumer):
+    """It counts what is admitted and shows how it stands; it refuses nothing, and no header tells of it."""
+    made = admin.issue(api=weather, consumer=consumer, limits=[
+        {"name": "trial", "kind": "window", "limit": 2, "per": "366d", "shadow": True},
+        {"name": "real", "kind": "window", "limit": 4, "per": "366d", "shadow": False}])
+    assert [limit.get("shadow") for limit in made["limits"]] == [True, None]
+    verifier = server.daemon.verifier(made["key"], weather)
+    assert [verifier.ask() for _ in range(6)] == ["valid"] * 4 + ["quota_exceeded"] * 2
+    verifier.close()
+    limits = admin.get(f"/v1/keys/{made['id']}/usage").json["key"]["limits"]
+    assert [(limit["name"], limit["remaining"], limit.get("shadow")) for limit in limits] == [
+        ("trial", 0, True), ("real", 0, None)]
