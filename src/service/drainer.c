@@ -1,7 +1,8 @@
 /*
- * How often the rings are drained (drainer.h). The longest sleep is such that a ring of 8192 events, of a thread that begins to make
- * 500,000 decisions a second in the middle of it, is not full at its end; the shortest keeps a process that writes nonsense as fast as
- * it can from taking more than a part of one CPU.
+ * How often the rings are drained (drainer.h). While events come, so often that a ring of 8192, of a thread that goes over to 500,000
+ * decisions a second, is not full before the next pass; after a second of silence seldom, because it is the waking that costs. What
+ * comes at such a rate out of silence may lose its first events, and is counted. Never so often that a process which writes nonsense as
+ * fast as it can has the thread take all of a CPU.
  */
 #include "service/drainer.h"
 
@@ -13,6 +14,8 @@
 
 #define SLEEP_LEAST_NS  UINT64_C(1000000)
 #define SLEEP_MOST_NS   UINT64_C(10000000)
+#define SLEEP_SILENT_NS UINT64_C(50000000)
+#define SILENT_AFTER_NS TK_NS_PER_S
 #define SURVEY_EVERY_NS TK_NS_PER_S
 
 /* How full the fullest ring may be found: over it half the sleep, under it a quarter more. */
@@ -35,8 +38,8 @@ static uint64_t now_ns(void)
         return (uint64_t)now.tv_sec * TK_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* With the mutex. Returns how full the fullest ring was. */
-static uint32_t pass(struct tk_drainer *drainer)
+/* With the mutex. */
+static struct tk_drain_pass pass(struct tk_drainer *drainer)
 {
         const struct tk_drainer_listener *listener = &drainer->listener;
         struct tk_drain_visitor visitor = {listener->visit, listener->context};
@@ -44,18 +47,26 @@ static uint32_t pass(struct tk_drainer *drainer)
         tk_drain_pass(drainer->drain, 0, listener->visit ? &visitor : NULL, &result);
         if (listener->passed)
                 listener->passed(listener->context, result.lost);
-        return result.fullest_permille;
+        return result;
 }
 
-static uint64_t next_sleep_ns(uint64_t sleep_ns, uint32_t fullest_permille)
+/* How long the thread sleeps between passes, and how long no event has come. */
+struct pace {
+        uint64_t sleep_ns, silent_ns;
+};
+
+static void adapt(struct pace *pace, const struct tk_drain_pass *found)
 {
-        if (fullest_permille > FULL_PERMILLE)
-                sleep_ns /= 2;
-        else if (fullest_permille < EMPTY_PERMILLE)
-                sleep_ns += sleep_ns / 4;
-        if (sleep_ns < SLEEP_LEAST_NS)
-                return SLEEP_LEAST_NS;
-        return sleep_ns < SLEEP_MOST_NS ? sleep_ns : SLEEP_MOST_NS;
+        pace->silent_ns = found->events == 0 ? pace->silent_ns + pace->sleep_ns : 0;
+        uint64_t most_ns = pace->silent_ns < SILENT_AFTER_NS ? SLEEP_MOST_NS : SLEEP_SILENT_NS;
+        if (found->fullest_permille > FULL_PERMILLE)
+                pace->sleep_ns /= 2;
+        else if (found->fullest_permille < EMPTY_PERMILLE)
+                pace->sleep_ns += pace->sleep_ns / 4;
+        if (pace->sleep_ns < SLEEP_LEAST_NS)
+                pace->sleep_ns = SLEEP_LEAST_NS;
+        if (pace->sleep_ns > most_ns)
+                pace->sleep_ns = most_ns;
 }
 
 /* Gives the mutex away meanwhile. */
@@ -70,15 +81,17 @@ static void sleep_for(struct tk_drainer *drainer, uint64_t sleep_ns)
 static void *run(void *context)
 {
         struct tk_drainer *drainer = context;
-        uint64_t sleep_ns = SLEEP_LEAST_NS, surveyed_ns = 0;
+        struct pace pace = {.sleep_ns = SLEEP_LEAST_NS};
+        uint64_t surveyed_ns = 0;
         pthread_mutex_lock(&drainer->mutex);
         while (!drainer->stopping) {
                 if (now_ns() >= surveyed_ns + SURVEY_EVERY_NS) {
                         tk_drain_survey(drainer->drain);
                         surveyed_ns = now_ns();
                 }
-                sleep_ns = next_sleep_ns(sleep_ns, pass(drainer));
-                sleep_for(drainer, sleep_ns);
+                struct tk_drain_pass found = pass(drainer);
+                adapt(&pace, &found);
+                sleep_for(drainer, pace.sleep_ns);
         }
         pthread_mutex_unlock(&drainer->mutex);
         return NULL;
