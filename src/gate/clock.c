@@ -136,15 +136,6 @@ int64_t tk_publisher_held_step_ms(const struct tk_publisher *publisher)
         return pending_ms ? (int64_t)pending_ms - (int64_t)get(&keys->time_offset_ms) : 0;
 }
 
-/* Labels of the earlier gate that name later periods then count until the present period ends, as after a step back. */
-void tk_clock_raise_times_back(struct tk_publisher *publisher, uint16_t times)
-{
-        struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
-        uint64_t gate_s = (boot_ms_now(publisher) + get(&keys->time_offset_ms)) / 1000;
-        if (times > TK_TIME_BACK_TIMES(get(&keys->time_back)) && gate_s <= TK_TIME_BACK_AT_S_MAX)
-                set(&keys->time_back, TK_TIME_BACK(gate_s, times));
-}
-
 void tk_clock_copy(const struct tk_publisher *publisher, struct tk_format_header *ret_keys)
 {
         const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);

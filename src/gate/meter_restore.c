@@ -1,7 +1,7 @@
 /*
  * Raising meters (meter_restore.h). One thread, the publisher's. A slot's 16 bytes as one number grow with what is charged: a
- * window's period stands above what was used in it, a rate's arrival time and credits are one number each. So every slot is
- * raised in the same way, to the larger number.
+ * window's period stands above what was used in it, a rate's arrival time is one number. So these are raised in the same way, to the
+ * larger number.
  */
 #include "gate/meter_restore.h"
 
@@ -181,6 +181,22 @@ static void raise_slot(struct tk_slot *slot, tk_u128 value)
                 ;
 }
 
+/* Credits: what had gone stands above what was spent. */
+static void raise_spent(struct tk_slot *slot, uint64_t spent)
+{
+        tk_u128 stored = tk_slot_read(slot);
+        while ((uint64_t)stored < spent &&
+               !tk_slot_exchange(slot, &stored, tk_slot_join((uint64_t)(stored >> 64), spent)))
+                ;
+}
+
+static void set_slot(struct tk_slot *slot, tk_u128 value)
+{
+        tk_u128 stored = tk_slot_read(slot);
+        while (!tk_slot_exchange(slot, &stored, value))
+                ;
+}
+
 static void raise_u64(_Atomic uint64_t *word, uint64_t value)
 {
         uint64_t held = atomic_load(word);
@@ -240,24 +256,32 @@ static bool same_periods(const struct tk_meter_limit *limit, const struct tk_for
                (!limit->anchored || limit->anchor_s == anchor_s);
 }
 
+/* The record's time may be any of the period that it names, and any number where a slot held garbage. */
+static int64_t used_at_s(const struct tk_meter_limit *limit)
+{
+        return limit->value.hi < (uint64_t)TK_TIME_MAX_S ? (int64_t)limit->value.hi : TK_TIME_MAX_S;
+}
+
+static tk_u128 window_slot(const struct tk_meter_restorer *restorer, int64_t period_s, uint64_t used)
+{
+        uint16_t times = restorer->now.back.times;
+        return tk_slot_join(tk_window_label(times, period_s < 0 ? 0 : period_s), used);
+}
+
 /* What was used in a period of another kind counts in the current one, as long as its own has not ended. */
 static tk_u128 window_value(const struct tk_meter_restorer *restorer, const struct tk_meter_limit *limit,
                             const struct tk_format_limit *now, int64_t anchor_s)
 {
         int64_t now_s = (int64_t)(restorer->now.gate_ns / TK_NS_PER_S);
-        int64_t start_s, end_s = INT64_MAX, used_s = tk_window_label_period_s(limit->value.hi);
-        tk_clock_raise_times_back(restorer->publisher, tk_window_label_times_back(limit->value.hi));
-        if (same_periods(limit, now, anchor_s))
-                return tk_slot_value(&limit->value);
-        if (used_s <= TK_TIME_MAX_S)
-                tk_period_at(limit->period, limit->length_s, limit->anchor_s, used_s, &start_s, &end_s);
-        if (end_s <= now_s)
-                return 0;
-        tk_period_at((enum tk_period_kind)now->period, now->length_s, now->anchored ? anchor_s : 0, now_s,
-                     &start_s, &end_s);
-        return tk_slot_join(
-                tk_window_label(tk_window_label_times_back(limit->value.hi), start_s < 0 ? 0 : start_s),
-                limit->value.lo);
+        int64_t start_s, end_s;
+        tk_period_at(limit->period, limit->length_s, limit->anchor_s, used_at_s(limit), &start_s, &end_s);
+        if (!same_periods(limit, now, anchor_s)) {
+                if (end_s <= now_s)
+                        return 0;
+                tk_period_at((enum tk_period_kind)now->period, now->length_s, now->anchored ? anchor_s : 0,
+                             now_s, &start_s, &end_s);
+        }
+        return window_slot(restorer, start_s, limit->value.lo);
 }
 
 static void raise_limit(const struct tk_meter_restorer *restorer, const struct owner *owner,
@@ -276,11 +300,21 @@ static void raise_limit(const struct tk_meter_restorer *restorer, const struct o
                 else if (limit->kind == TK_LIMIT_WINDOW)
                         raise_slot(slot, window_value(restorer, limit, now, owner->anchor_s));
                 else
-                        raise_slot(slot, limit->value.lo);
+                        raise_spent(slot, limit->value.lo);
         }
 }
 
 /* ---- named limits ---- */
+
+/* In which period a window's time is, only the hashed definition could tell: of those the last record counts, in the journal's order. */
+static void restore_named_slot(const struct tk_meter_restorer *restorer, struct tk_slot *slot,
+                               const struct tk_meter_limit *limit, uint64_t gate_ns)
+{
+        if (limit->kind == TK_LIMIT_WINDOW)
+                set_slot(slot, window_slot(restorer, used_at_s(limit), limit->value.lo));
+        else
+                raise_slot(slot, arrival(restorer, limit->rate_units, still_owed(restorer, limit, gate_ns)));
+}
 
 static enum tk_err restore_named(struct tk_meter_restorer *restorer, const struct tk_meter_record *record,
                                  uint64_t gate_ns)
@@ -292,16 +326,12 @@ static enum tk_err restore_named(struct tk_meter_restorer *restorer, const struc
                 return TK_NOT_FOUND;
         if (record->whole_s <= now_s)
                 return TK_OK; /* it would be forgotten */
-        if (limit->kind == TK_LIMIT_WINDOW)
-                tk_clock_raise_times_back(restorer->publisher, tk_window_label_times_back(limit->value.hi));
         struct tk_format_named *entry = tk_named_entry(&restorer->publisher->files, tag);
         if (!entry)
                 return TK_FULL;
         tk_named_keep_until(entry, restorer->now.boot_ns / TK_NS_PER_S + (record->whole_s - now_s));
         atomic_store(&entry->rate_units, limit->rate_units);
-        raise_slot(&entry->slot, limit->kind == TK_LIMIT_RATE ? arrival(restorer, limit->rate_units,
-                                                                        still_owed(restorer, limit, gate_ns))
-                                                              : tk_slot_value(&limit->value));
+        restore_named_slot(restorer, &entry->slot, limit, gate_ns);
         raise_u64(&entry->admitted, record->admitted);
         raise_modulo(&entry->refused, record->refused);
         raise_u32(&entry->last_used_s, record->last_used_s);

@@ -96,9 +96,6 @@ enum tk_err tk_intern_route_policy(struct tk_publisher *publisher, const struct 
 /* At open and about once a second: follow the wall clock, or hold a step of it. */
 void tk_clock_follow(struct tk_publisher *publisher, uint64_t wall_ns);
 
-/* For meters that come from an earlier gate: let its count of steps back be the least that this one has. */
-void tk_clock_raise_times_back(struct tk_publisher *publisher, uint16_t times);
-
 /* The same time for a set of files that takes the place of the publisher's. */
 void tk_clock_copy(const struct tk_publisher *publisher, struct tk_format_header *ret_keys);
 

@@ -389,6 +389,29 @@ static void test_wild_values(void **state)
         assert_int_equal(remaining(&pair->new, &ask, "credits"), 0);
 }
 
+/* A record may name its period by any time in it: the larger use counts, whichever names the later time. */
+static void test_any_time_of_the_period(void **state)
+{
+        struct pair *pair = *state;
+        static const struct {
+                int64_t at_s;
+                uint64_t used;
+        } uses[] = {{TEST_NOW_S, 7}, {TEST_NOW_S - 12 * 3600, 9}, {TEST_NOW_S + 3600, 8}};
+        make_new(pair, 0);
+        for (size_t i = 0; i < 3; i++) {
+                struct tk_meter_record *record = &pair->kept.records[pair->kept.count++];
+                *record = (struct tk_meter_record){.owner = {TK_METER_KEY, 0, 17}, .limit_count = 1};
+                record->limits[0] = (struct tk_meter_limit){.kind = TK_LIMIT_WINDOW,
+                                                            .period = TK_PERIOD_DAY,
+                                                            .name_len = 5,
+                                                            .name = "daily",
+                                                            .value = {uses[i].used, (uint64_t)uses[i].at_s}};
+        }
+        restore(pair, TK_OK);
+        struct tk_ask ask = ask_at(&pair->new, pair, 0);
+        assert_int_equal(remaining(&pair->new, &ask, "daily"), 11);
+}
+
 static void test_never_used_is_no_record(void **state)
 {
         struct pair *pair = *state;
@@ -418,6 +441,7 @@ int main(void)
                 TEST(test_who_is_not_there),
                 TEST(test_refusals_modulo),
                 TEST(test_wild_values),
+                TEST(test_any_time_of_the_period),
                 TEST(test_never_used_is_no_record),
         };
         return cmocka_run_group_tests_name("gate meters", tests, NULL, NULL);
