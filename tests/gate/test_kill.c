@@ -81,7 +81,7 @@ static unsigned some_limits(struct tk_limit_def limits[4])
         limits[0] = test_window("used", UINT64_C(1000000), TK_PERIOD_DAY, 0);
         for (unsigned i = 1; i < 4; i++) {
                 snprintf(name, sizeof name, "l%u", i);
-                limits[i] = test_rate(name, 1 + draw(50), 60, 1000000);
+                limits[i] = test_rate(name, 1 + draw(3), 60, 1000000);
         }
         return 1 + draw(4);
 }
@@ -129,7 +129,7 @@ static enum tk_err publish_key(struct world *world, uint64_t id, uint32_t state,
         struct tk_publish_key key = world->keys[generation % 2][id].published;
         struct tk_limit_def limits[4];
         char pattern[16];
-        snprintf(pattern, sizeof pattern, "p%u:q", draw(200));
+        snprintf(pattern, sizeof pattern, "p%u:q", draw(5)); /* few enough that a long run stays quick */
         struct tk_str scopes[] = {tk_str_from(patterns[draw(8)]), tk_str_from(pattern)};
         key.state = (enum tk_publish_state)state;
         key.generation = (uint16_t)generation;
