@@ -43,8 +43,7 @@ enum tk_cli_kind {
         X(scopes, "scope", LIST, "SCOPE", "scopes",                                                          \
           "a scope to grant, repeatable: forecast:read, forecast:*, *")                                      \
         X(limit, "limit", RATE, "N/PER", "limits",                                                           \
-          "a rate limit, repeatable: 100/min; 10/s,burst=50; hourly=5000/h; 9/s,shadow: counts, refuses "    \
-          "nothing")                                                                                         \
+          "a rate, repeatable: 100/min; 10/s,burst=50; hourly=5000/h; 9/s,shadow (not enforced)")            \
         X(quota, "quota", QUOTA, "N/PERIOD", "limits",                                                       \
           "at most N a period, repeatable: 10000/day; 10000/month,anchor=subscription; 9/day,shadow")        \
         X(expires_in, "expires-in", DURATION, "TIME", "expires_at", "valid this long from now: 12h, 30d")    \
