@@ -66,6 +66,7 @@ enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format
 
 /* What an empty set takes, with room to begin with. */
 uint64_t tk_files_first_bytes(const struct tk_gate_sizes *sizes);
+
 /*
  * The checks of tk_files_open() alone, for fuzzers: lay the area of a file over memory that holds what the file would, `keys` first. NULL,
  * or what is wrong with it (static storage). Then whether the files belong together, all of them being sound.
