@@ -197,17 +197,20 @@ static void decide(const struct refs *refs)
 static void adopt(const struct refs *refs)
 {
         const char *why = NULL;
+        uint64_t indexed_count;
+        if (tk_publisher_verify(&publisher, &indexed_count, &why) != TK_OK)
+                return;
         tk_index_init(&publisher.index);
         publisher.api_bits = NULL;
         publisher.api_count = publisher.api_room = 0;
-        if (tk_intern_rebuild(&publisher) == TK_OK && tk_publisher_check(&publisher, &why)) {
-                struct tk_ask ask = ask_of(refs, NULL);
-                struct tk_answer answer;
-                ask.route = 0;
-                tk_gate_decide(&gate, &ask, &answer);
-                CHECK(refs->stranger || answer.code != TK_CODE_unavailable);
-        }
+        CHECK(tk_intern_rebuild(&publisher, indexed_count) == TK_OK);
+        struct tk_ask ask = ask_of(refs, NULL);
+        struct tk_answer answer;
+        ask.route = 0;
+        tk_gate_decide(&gate, &ask, &answer);
+        CHECK(refs->stranger || answer.code != TK_CODE_unavailable);
         tk_index_fini(&publisher.index);
+        tk_ids_fini(&publisher.consumers);
         tk_free(publisher.api_bits);
 }
 

@@ -13,6 +13,7 @@ packages_test=(git clang-format shellcheck pyflakes3 g++ make libcmocka-dev pyth
 packages_node=(nodejs npm)
 packages_coverage=(gcovr)
 packages_fuzz=(clang libclang-rt-14-dev)
+packages_model=(spin)
 # redis-tools has the server's program too, without a service that would start with the machine.
 packages_bench=(redis-tools liblmdb-dev valgrind)
 packages_fresh=(debootstrap)

@@ -188,7 +188,7 @@ static const char *check_bounds(const struct tk_files *files, enum tk_file file,
         return NULL;
 }
 
-static const char *check_together(struct tk_files *files)
+const char *tk_files_check_together(struct tk_files *files)
 {
         struct tk_rings rings;
         const struct tk_format_header *keys = tk_files_keys_header(files);
@@ -248,6 +248,44 @@ static uint64_t sound_reserve(uint64_t reserve_bytes, const struct file_spec *sp
         return 0;
 }
 
+/* Lay the area over the file's bytes. */
+static void lay(struct tk_files *files, enum tk_file file, void *base, uint64_t reserve_bytes)
+{
+        const struct file_spec *spec = &specs[file];
+        struct tk_area *area = &files->areas[file];
+        area->header = base;
+        area->lines = (uint8_t *)base + spec->first_line;
+        area->line_bytes = spec->line_bytes;
+        area->reserve_bytes = reserve_bytes;
+        area->reserve_lines = (reserve_bytes - spec->first_line) / spec->line_bytes;
+        area->growth_lines = spec->growth_lines;
+        set_words(files, file);
+}
+
+static const char *check_file(const struct tk_files *files, enum tk_file file, uint64_t file_bytes)
+{
+        const struct tk_format_header *header = files->areas[file].header;
+        const char *why = check_identity(header, &specs[file]);
+        if (!why)
+                why = check_words(header, file);
+        return why ? why : check_bounds(files, file, file_bytes);
+}
+
+static const char too_short[] = "it is not a regular file, or too short";
+static const char wrong_sizes[] = "its sizes are not those of this program";
+
+const char *tk_files_lay(struct tk_files *files, enum tk_file file, void *base, uint64_t file_bytes)
+{
+        if (file_bytes < specs[file].first_line)
+                return too_short;
+        uint64_t reserve_bytes =
+                sound_reserve(((const struct tk_format_header *)base)->reserve_bytes, &specs[file]);
+        if (reserve_bytes == 0)
+                return wrong_sizes;
+        lay(files, file, base, reserve_bytes);
+        return check_file(files, file, file_bytes);
+}
+
 /* Takes the descriptor, also on failure. */
 static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, uint64_t reserve_bytes,
                             enum tk_file_access access, struct tk_fault *fault)
@@ -264,15 +302,9 @@ static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, u
                 return err;
         }
 
-        area->header = base;
-        area->lines = (uint8_t *)base + spec->first_line;
-        area->line_bytes = spec->line_bytes;
-        area->reserve_bytes = reserve_bytes;
-        area->reserve_lines = (reserve_bytes - spec->first_line) / spec->line_bytes;
-        area->growth_lines = spec->growth_lines;
+        lay(files, file, base, reserve_bytes);
         bool keep = access == TK_ACCESS_DAEMON || file == TK_FILE_EVENTS;
         area->fd = keep ? fd : -1;
-        set_words(files, file);
         if (!keep)
                 close(fd);
         return TK_OK;
@@ -291,24 +323,20 @@ static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file fi
         struct stat status;
         if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size < spec->first_line) {
                 close(fd);
-                return file_fault(fault, TK_CORRUPT, spec->name, "it is not a regular file, or too short");
+                return file_fault(fault, TK_CORRUPT, spec->name, too_short);
         }
         uint64_t reserve_bytes = 0;
         (void)!pread(fd, &reserve_bytes, sizeof reserve_bytes, AT(reserve_bytes));
         reserve_bytes = sound_reserve(reserve_bytes, spec);
         if (reserve_bytes == 0) {
                 close(fd);
-                return file_fault(fault, TK_CORRUPT, spec->name, "its sizes are not those of this program");
+                return file_fault(fault, TK_CORRUPT, spec->name, wrong_sizes);
         }
         enum tk_err err = map_file(files, file, fd, reserve_bytes, access, fault);
         if (err)
                 return err;
 
-        const char *why = check_identity(files->areas[file].header, spec);
-        if (!why)
-                why = check_words(files->areas[file].header, file);
-        if (!why)
-                why = check_bounds(files, file, (uint64_t)status.st_size);
+        const char *why = check_file(files, file, (uint64_t)status.st_size);
         return why ? file_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
 }
 
@@ -349,7 +377,7 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
         for (int i = 0; i < TK_FILE_COUNT && !err; i++) {
                 err = open_file(dir_fd, &files, (enum tk_file)i, access, fault);
         }
-        const char *why = err ? NULL : check_together(&files);
+        const char *why = err ? NULL : tk_files_check_together(&files);
         if (why)
                 err = file_fault(fault, TK_CORRUPT, "keys", why);
         if (err) {

@@ -67,6 +67,13 @@ enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format
 /* What an empty set takes, with room to begin with. */
 uint64_t tk_files_first_bytes(const struct tk_gate_sizes *sizes);
 
+/*
+ * The checks of tk_files_open() alone, for fuzzers: lay the area of a file over memory that holds what the file would, `keys` first. NULL,
+ * or what is wrong with it (static storage). Then whether the files belong together, all of them being sound.
+ */
+const char *tk_files_lay(struct tk_files *files, enum tk_file file, void *base, uint64_t file_bytes);
+const char *tk_files_check_together(struct tk_files *files);
+
 /* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. TK_INVALID: sizes out of range. */
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
                             const struct tk_gate_sizes *sizes, struct tk_files *ret_files,

@@ -5,8 +5,10 @@
  */
 #include "support.h"
 
+#include "gate/named.h"
 #include "gate/publisher.h"
 #include "gate/request.h"
+#include "gate/reserve.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -428,6 +430,94 @@ static void test_limits_move_under_load(void **state)
                       (unsigned long long)counted, (unsigned long long)admitted, MOVES);
 }
 
+/* ---- everything that a request can touch ---- */
+
+struct all {
+        struct crew crew;
+        struct tk_limit_def defs[2], named_defs[2];
+        uint32_t route;
+};
+
+/* Names come and go, so that places are inserted and forgotten; what is reserved is settled by the thread that has it. */
+static void ask_with_all(struct crew *crew, unsigned thread)
+{
+        const struct all *all = (const struct all *)crew;
+        struct tk_ask ask = test_ask(crew->test, crew->key);
+        unsigned seed = thread + 1;
+        char text[16];
+        ask.route = all->route;
+        ask.now_ns = 0;
+        while (!atomic_load(&crew->board->stop)) {
+                struct tk_answer answer;
+                seed = seed * 1103515245u + 12345u;
+                int len = snprintf(text, sizeof text, "n%u", (seed >> 16) % 8);
+                struct tk_named_limit named[2] = {{{text, (size_t)len}, &all->named_defs[0]},
+                                                  {{text, (size_t)len}, &all->named_defs[1]}};
+                ask.named = named;
+                ask.named_count = 2;
+                ask.reserve_s = (seed >> 20) % 2 * 60;
+                tk_gate_decide(crew->gate, &ask, &answer);
+                tally(crew->board, answer.code, 1);
+                if (answer.code != TK_CODE_valid && answer.code != TK_CODE_unavailable)
+                        atomic_fetch_add(&crew->board->wrong, 1);
+                if (answer.reservation && tk_gate_settle(crew->gate, answer.reservation, 0) == TK_INVALID)
+                        atomic_fetch_add(&crew->board->wrong, 1);
+                atomic_fetch_add(&crew->board->decisions, 1);
+        }
+}
+
+static void publish_all(struct test_gate *test, struct all *all)
+{
+        struct tk_limit_def swap = all->defs[0];
+        all->defs[0] = all->defs[1];
+        all->defs[1] = swap;
+        test_subscription_publish(test, 3, all->defs, 2);
+        struct tk_publish_route route = {.id = 1,
+                                         .environment_id = TEST_PRODUCTION,
+                                         .method = TK_STR("GET"),
+                                         .template = TK_STR("/a"),
+                                         .limits = all->defs,
+                                         .limit_count = 2};
+        assert_int_equal(tk_publish_route(test->publisher, &route), TK_OK);
+}
+
+/*
+ * The daemon moves a subscription's and a route's limits and sweeps names and reservations, by a clock that runs ahead so that names are
+ * forgotten and lines taken away, while requests use all of them.
+ */
+static void test_moves_and_sweeps_under_requests(void **state)
+{
+        struct test_gate *test = *state;
+        static struct all all;
+        struct test_key key;
+        struct worker workers[THREADS];
+        struct tk_reservations_sweep sweep = {0};
+        uint64_t cursor = 0;
+        all.defs[0] = test_window("day", UINT64_C(1000000000), TK_PERIOD_DAY, 0);
+        all.defs[1] = test_rate("rate", 1000, 1, 1000000000);
+        all.named_defs[0] = test_window("", UINT64_C(1000000000), TK_PERIOD_FIXED, 1);
+        all.named_defs[1] = test_rate("", UINT64_C(1000000000), 1, 1000000000);
+        publish_all(test, &all);
+        test_key_mint(test, 17, &key);
+        key.published.subscription_id = 3;
+        test_key_publish(test, &key);
+        assert_true(tk_gate_route(test->gate, test->production, TK_STR("GET"), TK_STR("/a"), &all.route));
+        all.crew = (struct crew){.test = test, .key = &key, .board = make_board(), .work = ask_with_all};
+        start(&all.crew, workers);
+        struct tk_moment now = tk_files_now(&test->publisher->files);
+        for (unsigned turn = 0; turn < 100; turn++) {
+                publish_all(test, &all);
+                now.boot_ns += 40 * TK_NS_PER_S;
+                tk_reservations_sweep(&test->publisher->files, now.boot_ns, &sweep);
+                tk_named_sweep(&test->publisher->files, &now, &cursor);
+                wait_decisions(all.crew.board, 2 * THREADS);
+        }
+        atomic_store(&all.crew.board->stop, true);
+        finish(&all.crew);
+        assert_int_equal(atomic_load(&all.crew.board->wrong), 0);
+        assert_true(atomic_load(&all.crew.board->admitted) > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -440,6 +530,7 @@ int main(void)
                 TEST(test_a_number_changes_hands_under_readers),
                 TEST(test_files_grow_under_readers),
                 TEST(test_limits_move_under_load),
+                TEST(test_moves_and_sweeps_under_requests),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
