@@ -171,19 +171,29 @@ static const char *check_words(const struct tk_format_header *header, enum tk_fi
         return NULL;
 }
 
-static const char *check_bounds(const struct tk_files *files, enum tk_file file, uint64_t file_bytes)
+/* What bounds a file, read in this order: its daemon may be growing it, and stores them the other way round. */
+struct extent {
+        uint64_t used, capacity, file_bytes;
+};
+
+static struct extent read_words(const struct tk_area *area)
+{
+        struct extent extent = {.used = tk_area_used(area)};
+        extent.capacity = tk_area_capacity(area);
+        return extent;
+}
+
+static const char *check_bounds(const struct tk_files *files, enum tk_file file, const struct extent *extent)
 {
         const struct tk_area *area = &files->areas[file];
-        uint64_t capacity = tk_area_capacity(area);
-        uint64_t used = tk_area_used(area);
 
-        if (capacity > area->reserve_lines)
+        if (extent->capacity > area->reserve_lines)
                 return "its capacity exceeds its mapping";
-        if (used > capacity)
+        if (extent->used > extent->capacity)
                 return "it has more lines in use than it has";
-        if (used < specs[file].start_lines)
+        if (extent->used < specs[file].start_lines)
                 return "it has fewer lines in use than an empty one";
-        if (file_bytes < specs[file].first_line + capacity * area->line_bytes)
+        if (extent->file_bytes < specs[file].first_line + extent->capacity * area->line_bytes)
                 return "it is shorter than its capacity";
         return NULL;
 }
@@ -262,13 +272,13 @@ static void lay(struct tk_files *files, enum tk_file file, void *base, uint64_t 
         set_words(files, file);
 }
 
-static const char *check_file(const struct tk_files *files, enum tk_file file, uint64_t file_bytes)
+static const char *check_file(const struct tk_files *files, enum tk_file file, const struct extent *extent)
 {
         const struct tk_format_header *header = files->areas[file].header;
         const char *why = check_identity(header, &specs[file]);
         if (!why)
                 why = check_words(header, file);
-        return why ? why : check_bounds(files, file, file_bytes);
+        return why ? why : check_bounds(files, file, extent);
 }
 
 static const char too_short[] = "it is not a regular file, or too short";
@@ -283,7 +293,9 @@ const char *tk_files_lay(struct tk_files *files, enum tk_file file, void *base, 
         if (reserve_bytes == 0)
                 return wrong_sizes;
         lay(files, file, base, reserve_bytes);
-        return check_file(files, file, file_bytes);
+        struct extent extent = read_words(&files->areas[file]);
+        extent.file_bytes = file_bytes;
+        return check_file(files, file, &extent);
 }
 
 /* Takes the descriptor, also on failure. */
@@ -332,12 +344,19 @@ static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file fi
                 close(fd);
                 return file_fault(fault, TK_CORRUPT, spec->name, wrong_sizes);
         }
+        int size_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         enum tk_err err = map_file(files, file, fd, reserve_bytes, access, fault);
-        if (err)
-                return err;
-
-        const char *why = check_file(files, file, (uint64_t)status.st_size);
-        return why ? file_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
+        if (!err) {
+                struct extent extent = read_words(&files->areas[file]);
+                if (fstat(size_fd, &status) == 0)
+                        extent.file_bytes = (uint64_t)status.st_size;
+                const char *why = check_file(files, file, &extent);
+                if (why)
+                        err = file_fault(fault, TK_CORRUPT, spec->name, why);
+        }
+        if (size_fd >= 0)
+                close(size_fd);
+        return err;
 }
 
 enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format_header *ret_header,
