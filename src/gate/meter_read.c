@@ -1,6 +1,7 @@
 /*
  * Reading meters (meter_read.h). The binding of an owner is read before and after its meter: when the publisher moved it between, all
- * is read again. What the publisher still has to add to a meter that it moved is added within microseconds, and read the next time.
+ * is read again; all loads acquire, so that the second look comes last. What the publisher still has to add to a meter that it moved is
+ * added within microseconds, and read the next time.
  */
 #include "gate/meter_read.h"
 
@@ -79,7 +80,7 @@ static struct tk_slot used_of_named(const struct tk_format_named *entry, const s
 
         int64_t now_s = (int64_t)(now->gate_ns / TK_NS_PER_S);
         bool counts = now_s <
-                      now->back.at_s + (int64_t)atomic_load_explicit(&entry->period_s, memory_order_relaxed);
+                      now->back.at_s + (int64_t)atomic_load_explicit(&entry->period_s, memory_order_acquire);
         return (struct tk_slot){.lo = counts ? value.lo : 0, .hi = (uint64_t)now_s};
 }
 
@@ -107,9 +108,9 @@ static enum tk_err read_party(const struct tk_request_party *party, int64_t anch
                               const struct tk_moment *now, struct tk_meter_record *record)
 {
         const struct tk_format_meter *meter = party->at.meter;
-        record->last_used_s = atomic_load_explicit(&meter->last_used_s, memory_order_relaxed);
-        record->admitted = atomic_load_explicit(&meter->admitted, memory_order_relaxed);
-        record->refused = atomic_load_explicit(&meter->refused, memory_order_relaxed);
+        record->last_used_s = atomic_load_explicit(&meter->last_used_s, memory_order_acquire);
+        record->admitted = atomic_load_explicit(&meter->admitted, memory_order_acquire);
+        record->refused = atomic_load_explicit(&meter->refused, memory_order_acquire);
         record->whole_s = 0;
         record->limit_count = party->view.policy->limit_count;
         if (record->limit_count > TK_METER_LIMITS_MAX)
@@ -166,7 +167,6 @@ enum tk_err tk_meter_read_key(struct tk_gate *gate, uint64_t number, const struc
                                      TK_RECORD_KEY_POLICY, &party))
                         err = read_party(&party, anchor_of(subscription_line(gate, tk_pair_low(owner))), now,
                                          ret_record);
-                atomic_thread_fence(memory_order_acquire);
                 if (get(&line->binding) == binding && get(&line->owner) == owner &&
                     tk_control_generation(get(&line->control)) == tk_control_generation(control))
                         return err;
@@ -189,7 +189,6 @@ enum tk_err tk_meter_read_subscription(struct tk_gate *gate, uint64_t id, const 
                 if (tk_request_party(gate, (struct tk_home){TK_FILE_SUBSCRIPTION_HOMES, id}, binding,
                                      TK_RECORD_LIMITS, &party))
                         err = read_party(&party, anchor_s, now, ret_record);
-                atomic_thread_fence(memory_order_acquire);
                 if (get(&line->binding) == binding && anchor_of(line) == anchor_s)
                         return err;
         }
@@ -202,7 +201,7 @@ static uint32_t used_s(struct tk_gate *gate, struct tk_home home, uint64_t bindi
         struct tk_meter_ref ref;
         if (binding == 0 || !tk_meter_find(&gate->files, home, tk_pair_high(binding), 1, &ref))
                 return 0;
-        return atomic_load_explicit(&ref.meter->last_used_s, memory_order_relaxed);
+        return atomic_load_explicit(&ref.meter->last_used_s, memory_order_acquire);
 }
 
 uint32_t tk_meter_key_used_s(struct tk_gate *gate, uint64_t number)
@@ -230,7 +229,6 @@ static bool read_route(struct tk_gate *gate, const struct tk_format_route *route
                 ret_record->owner = (struct tk_meter_owner){
                         TK_METER_ROUTE, 0, TK_METER_ROUTE_ID(route->environment_id, route->route_id)};
                 enum tk_err err = read_party(&party, 0, now, ret_record);
-                atomic_thread_fence(memory_order_acquire);
                 if (get(&route->binding) == binding)
                         return err == TK_OK;
         }
@@ -261,7 +259,7 @@ bool tk_meter_each_route(struct tk_gate *gate, const struct tk_moment *now, uint
 
 static uint32_t whole_at(const struct tk_format_named *entry, const struct tk_moment *now)
 {
-        uint64_t whole_s = atomic_load_explicit(&entry->whole_s, memory_order_relaxed);
+        uint64_t whole_s = atomic_load_explicit(&entry->whole_s, memory_order_acquire);
         uint64_t boot_s = now->boot_ns / TK_NS_PER_S, gate_s = now->gate_ns / TK_NS_PER_S;
         uint64_t left_s = whole_s > boot_s ? whole_s - boot_s : 0;
         return left_s < UINT32_MAX - gate_s ? (uint32_t)(gate_s + left_s) : UINT32_MAX;
@@ -272,19 +270,18 @@ static bool read_named(struct tk_format_named_bucket *bucket, unsigned at, uint3
 {
         const struct tk_format_named *entry = &bucket->entries[at];
         uint64_t word = get(&bucket->tags[at]), tag = word & ~TK_NAMED_CLOSING;
-        record->last_used_s = atomic_load_explicit(&entry->last_used_s, memory_order_relaxed);
+        record->last_used_s = atomic_load_explicit(&entry->last_used_s, memory_order_acquire);
         if (!(word & TK_NAMED_TAKEN) || record->last_used_s == 0 || record->last_used_s < since_s)
                 return false;
-        uint64_t units = atomic_load_explicit(&entry->rate_units, memory_order_relaxed);
+        uint64_t units = atomic_load_explicit(&entry->rate_units, memory_order_acquire);
         record->owner = (struct tk_meter_owner){TK_METER_NAMED, 0, tag};
-        record->admitted = atomic_load_explicit(&entry->admitted, memory_order_relaxed);
-        record->refused = atomic_load_explicit(&entry->refused, memory_order_relaxed);
+        record->admitted = atomic_load_explicit(&entry->admitted, memory_order_acquire);
+        record->refused = atomic_load_explicit(&entry->refused, memory_order_acquire);
         record->whole_s = whole_at(entry, now);
         record->limit_count = 1;
         record->limits[0] =
                 (struct tk_meter_limit){.kind = units ? TK_LIMIT_RATE : TK_LIMIT_WINDOW, .rate_units = units};
         record->limits[0].value = units ? debt_of(&entry->slot, units, now) : used_of_named(entry, now);
-        atomic_thread_fence(memory_order_acquire);
         return (get(&bucket->tags[at]) & ~TK_NAMED_CLOSING) == tag && units <= TK_LIMIT_UNITS_MAX;
 }
 
