@@ -38,6 +38,7 @@ void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credi
         ret_offer->wait_ns = cost > left(&ret_offer->seen, credits) ? TK_NEVER : 0;
         ret_offer->charged = (struct tk_slot){.lo = taken(&ret_offer->seen, credits) + cost,
                                               .hi = gone(&ret_offer->seen, credits)};
+        ret_offer->beyond = false;
         ret_offer->period_s = ret_offer->period_end_s = 0;
 }
 

@@ -54,6 +54,7 @@ struct tk_offer {
         struct tk_slot seen;    /* what the slot held */
         struct tk_slot charged; /* what it will hold with the cost in it; when refused: undefined */
         uint64_t wait_ns;       /* 0: the cost fits; else until it would, or TK_NEVER */
+        bool beyond;            /* rates: nobody whose clock is now_ns can have written `seen` */
         int64_t period_s;       /* windows: the period's start and end */
         int64_t period_end_s;
 };
@@ -84,7 +85,8 @@ enum tk_err tk_rate_init(uint64_t limit, uint64_t window_ns, uint64_t burst, str
  * fuller for it, only emptier, until time has caught up.
  * The state is clamped: an arrival time later than now + burst * window / limit + TK_RATE_SKEW_NS, which only
  * garbage or a clock that was put back by more than the skew can leave, is lowered to that instant by the next
- * call, admitted or not. The limit then refuses for at most the skew longer than an empty bucket would.
+ * call, admitted or not. The limit then refuses for at most the skew longer than an empty bucket would. So now_ns may not be
+ * older than the skew: who cannot promise that uses tk_rate_offer(), tk_offer_take() and tk_rate_lower().
  */
 bool tk_rate_admit(struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
                    struct tk_limit_state *ret_state);
@@ -93,9 +95,16 @@ bool tk_rate_admit(struct tk_slot *slot, const struct tk_rate *rate, uint64_t no
 bool tk_rate_peek(const struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
                   struct tk_limit_state *ret_state);
 
-/* A look. It lowers a slot that must be clamped, and changes nothing otherwise. */
+/* A look; changes nothing. Of a slot that must be clamped (`beyond`) it says what the clamped one would. */
 void tk_rate_offer(struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
                    struct tk_offer *ret_offer);
+
+/*
+ * Clamp a slot that was seen beyond what anybody can have written. now_ns must have been read from the clock after `seen` from the slot:
+ * a reading from before, however old, would take what others have charged since for garbage, and fill the bucket.
+ */
+void tk_rate_lower(struct tk_slot *slot, const struct tk_slot *seen, const struct tk_rate *rate,
+                   uint64_t now_ns);
 
 /* What remains of a slot with this value, and until when; wait_ns and admitted are not touched. */
 void tk_rate_describe(const struct tk_slot *value, const struct tk_rate *rate, uint64_t now_ns,

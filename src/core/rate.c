@@ -108,16 +108,21 @@ void tk_rate_offer(struct tk_slot *slot, const struct tk_rate *rate, uint64_t no
         tk_u128 stored = tk_slot_read(slot);
         struct bucket bucket = read_bucket(stored, rate, now_ns);
 
-        while (bucket.filled < stored) { /* it must be clamped */
-                if (tk_slot_exchange(slot, &stored, bucket.filled))
-                        stored = bucket.filled;
-                else
-                        bucket = read_bucket(stored, rate, now_ns);
-        }
         ret_offer->seen = tk_slot_of(stored);
+        ret_offer->beyond = bucket.filled < stored;
         ret_offer->wait_ns = wait_ns(&bucket, rate, cost);
         if (ret_offer->wait_ns == 0)
                 ret_offer->charged = tk_slot_of(bucket.filled + (tk_u128)cost * rate->interval);
+}
+
+void tk_rate_lower(struct tk_slot *slot, const struct tk_slot *seen, const struct tk_rate *rate,
+                   uint64_t now_ns)
+{
+        tk_u128 stored = tk_slot_value(seen);
+        struct bucket bucket = read_bucket(stored, rate, now_ns);
+
+        if (bucket.filled < stored)
+                tk_slot_exchange(slot, &stored, bucket.filled);
 }
 
 bool tk_rate_admit(struct tk_slot *slot, const struct tk_rate *rate, uint64_t now_ns, uint64_t cost,
@@ -128,6 +133,8 @@ bool tk_rate_admit(struct tk_slot *slot, const struct tk_rate *rate, uint64_t no
 
         do {
                 tk_rate_offer(slot, rate, now_ns, cost, &offer);
+                if (offer.beyond)
+                        tk_rate_lower(slot, &offer.seen, rate, now_ns);
                 charged = offer.wait_ns == 0 && cost > 0;
         } while (charged && !tk_offer_take(slot, &offer));
 

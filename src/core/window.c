@@ -99,6 +99,7 @@ static void look(tk_u128 stored, const struct tk_window *window, uint64_t now_ns
 
         offer->seen = tk_slot_of(stored);
         offer->wait_ns = 0;
+        offer->beyond = false;
         if (cost > left(window, &usage))
                 offer->wait_ns = cost > window->limit ? TK_NEVER : until_end(window, now_ns, offer, &usage);
         usage.used += cost;

@@ -146,6 +146,20 @@ static void charge_credits(struct tk_slot *slot, uint64_t units)
                 ;
 }
 
+/* Not tk_rate_admit(): the moment is that of the move's beginning, and may be old. */
+static bool charge_rate(struct tk_slot *slot, const struct tk_rate *rate, uint64_t boot_ns, uint64_t units,
+                        struct tk_limit_state *ret_state)
+{
+        struct tk_offer offer;
+        bool charged;
+        do {
+                tk_rate_offer(slot, rate, boot_ns, units, &offer);
+                charged = offer.wait_ns == 0;
+        } while (charged && !tk_offer_take(slot, &offer));
+        tk_rate_describe(charged ? &offer.charged : &offer.seen, rate, boot_ns, ret_state);
+        return charged;
+}
+
 /* Charge these units, or what is left where that is less. */
 static void charge(struct tk_slot *slot, const struct tk_format_limit *limit, int64_t anchor_s,
                    const struct tk_moment *now, uint64_t units)
@@ -162,7 +176,7 @@ static void charge(struct tk_slot *slot, const struct tk_format_limit *limit, in
         }
         while (!admitted && units > 0) {
                 admitted = limit->kind == TK_LIMIT_RATE
-                                   ? tk_rate_admit(slot, &rate, now->boot_ns, units, &state)
+                                   ? charge_rate(slot, &rate, now->boot_ns, units, &state)
                                    : tk_window_admit(slot, &window, now->gate_ns, units, &state, &period_s);
                 units = state.remaining < units ? state.remaining : units;
         }

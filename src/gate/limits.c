@@ -213,6 +213,19 @@ static bool gather_all(struct tk_request *request)
         return request->ask->named_count == 0 || gather_all_named(request);
 }
 
+/*
+ * A rate that looks as if nobody could have written it. This thread may have slept since it read the clock, even through a suspension
+ * of the machine: then it is the clock that is wrong, and not the slot. So the clock is read again, after the slot, before any of it is believed.
+ */
+static void look_again(struct tk_request *request, struct tk_request_limit *it)
+{
+        struct tk_rate rate = rate_of(it->limit);
+        if (!request->ask->now_ns)
+                request->now.boot_ns = tk_files_now(&request->gate->files).boot_ns;
+        tk_rate_lower(it->slot, &it->offer.seen, &rate, request->now.boot_ns);
+        look_at(it, &request->now, request->ask->cost);
+}
+
 /* Gather and look at every limit, once a request. */
 static bool look(struct tk_request *request)
 {
@@ -229,6 +242,8 @@ static bool look(struct tk_request *request)
         for (uint32_t i = 0; i < request->limit_count; i++) {
                 struct tk_request_limit *it = &request->limits[i];
                 look_at(it, &request->now, request->ask->cost);
+                if (it->offer.beyond)
+                        look_again(request, it);
                 if (it->offer.wait_ns)
                         note_refusal(request, i);
         }
