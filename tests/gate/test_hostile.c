@@ -33,6 +33,7 @@ struct world {
         uint64_t named_cursor, boot_ns;
         uint64_t open[16]; /* reservations */
         uint32_t route;
+        unsigned settled;
 };
 
 static int setup(void **state)
@@ -124,6 +125,49 @@ static void scribble(struct world *world)
                 atomic_store(&first[(at + i) % words], draw_word(world));
 }
 
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        return hash ^ hash >> 32;
+}
+
+/* What reserve.c would say of the line: the check is no secret. */
+static uint64_t check_of(const struct tk_format_reservation *line, uint64_t control)
+{
+        uint64_t hash = mix(control >> 4, atomic_load(&line->expires_s));
+        uint32_t count = atomic_load(&line->charge_count);
+        hash = mix(mix(hash, atomic_load(&line->key)), atomic_load(&line->units));
+        hash = mix(hash, tk_pair(atomic_load(&line->subscription), atomic_load(&line->environment)));
+        hash = mix(hash, tk_pair(atomic_load(&line->route), count));
+        for (uint32_t i = 0; i < count && i < TK_RESERVATION_CHARGES_MAX; i++)
+                hash = mix(mix(hash, atomic_load(&line->charges[i].place)),
+                           atomic_load(&line->charges[i].period));
+        return hash;
+}
+
+/* An open reservation that nobody made, of anything anywhere, and its id. */
+static uint64_t forge(struct world *world)
+{
+        struct tk_area *area = &world->test.publisher->files.areas[TK_FILE_RESERVATIONS];
+        uint64_t number = draw((unsigned)tk_area_used(area));
+        struct tk_format_reservation *line = tk_area_at(area, number, 1);
+        uint32_t now_s = (uint32_t)(world->boot_ns / TK_NS_PER_S), generation = draw(1000);
+        uint64_t control = tk_reservation_control(TK_RESERVATION_OPEN, generation, now_s);
+        atomic_store(&line->expires_s, now_s + 100000u);
+        atomic_store(&line->key, draw_word(world));
+        atomic_store(&line->units, draw(8) ? draw(1000) : draw_word(world));
+        atomic_store(&line->charge_count, draw(8) ? draw(17) : (uint32_t)draw_word(world));
+        for (unsigned i = 0; i < TK_RESERVATION_CHARGES_MAX; i++) {
+                uint64_t slot = draw(2) ? draw(300) : draw_word(world) & ((UINT64_C(1) << 48) - 1);
+                atomic_store(&line->charges[i].place, slot | (uint64_t)draw(14) << 48);
+                atomic_store(&line->charges[i].period, draw(2) ? 0 : draw_word(world));
+        }
+        atomic_store(&line->check, check_of(line, control));
+        atomic_store(&line->control, control);
+        assert_true(tk_area_used(area) > number);
+        return (uint64_t)generation << 32 | (number + 1);
+}
+
 /* ---- the others ---- */
 
 static void ask(struct world *world)
@@ -158,10 +202,11 @@ static void ask(struct world *world)
 
 static void settle(struct world *world)
 {
-        uint64_t id = draw(3) ? world->open[draw(16)] : draw_word(world);
+        uint64_t id = draw(2) ? forge(world) : draw(3) ? world->open[draw(16)] : draw_word(world);
         enum tk_err err = draw(2) ? tk_gate_settle(world->test.gate, id, draw(5))
                                   : tk_gate_release(world->test.gate, id);
         assert_true(err == TK_OK || err == TK_NOT_FOUND || err == TK_INVALID);
+        world->settled += err == TK_OK;
 }
 
 static void sweep(struct world *world)
@@ -203,6 +248,7 @@ static void test_anything_written_by_a_decider_is_survived(void **state)
                 if (round % 8 == 0)
                         sweep(world);
         }
+        assert_true(world->settled > ROUNDS / 8); /* what is forged is believed */
         const char *why;
         if (!tk_publisher_check(world->test.publisher, &why))
                 fail_msg("%s", why);
@@ -232,6 +278,10 @@ static void test_reservations_heal(void **state)
         }
         assert_code(test_decide(&world->test, &question), TK_CODE_unavailable);
         sweep_for(world, 3);
+        for (uint64_t line = 0; line < tk_area_used(area); line++) {
+                const struct tk_format_reservation *it = tk_area_at(area, line, 1);
+                assert_int_equal(tk_reservation_state(atomic_load(&it->control)), TK_RESERVATION_FREE);
+        }
         assert_code(test_decide(&world->test, &question), TK_CODE_valid);
 }
 
