@@ -77,7 +77,8 @@ void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const
         ret_request->subscription_control = 0;
         ret_request->anchor_s = 0;
         ret_request->rehearsal = false;
-        ret_request->limits_looked_at = ret_request->any_shadow = false;
+        ret_request->limits_looked_at = false;
+        memset(ret_request->of_kind, 0, sizeof ret_request->of_kind);
         ret_request->refused_kinds = 0;
         ret_request->limit_count = ret_request->named_count = 0;
         ret_request->reservation = NULL;

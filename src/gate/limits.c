@@ -108,13 +108,14 @@ static struct tk_request_limit *add(struct tk_request *request, const struct tk_
                 *copy = tk_slot_of(tk_slot_read(slot));
                 slot = copy;
         }
-        struct tk_request_limit *it = &request->limits[request->limit_count++];
+        uint32_t index = request->limit_count++;
+        struct tk_request_limit *it = &request->limits[index];
         it->limit = limit;
         it->slot = slot;
         it->anchor_s = 0;
         it->shadow = limit->flags & TK_FORMAT_LIMIT_SHADOW;
         it->charged = false;
-        request->any_shadow |= it->shadow;
+        request->of_kind[it->shadow ? 0 : limit->kind] |= (uint16_t)(1u << index);
         return it;
 }
 
@@ -124,8 +125,7 @@ static bool gather(struct tk_request *request, const struct tk_request_party *pa
         const struct tk_format_policy *policy = party->view.policy;
         for (uint32_t i = 0; i < policy->limit_count; i++) {
                 const struct tk_format_limit *limit = &party->view.limits[i];
-                bool credits = limit->kind == TK_LIMIT_CREDITS;
-                if (!tk_policy_limit_sound(limit, policy) || (credits && owner != TK_OWNER_SUBSCRIPTION))
+                if (!tk_policy_limit_sound(limit, policy))
                         return damaged(request, "a limit of a policy is damaged");
                 struct tk_request_limit *it = add(request, limit, &party->at.meter->slots[limit->slot]);
                 if (!it)
@@ -134,8 +134,11 @@ static bool gather(struct tk_request *request, const struct tk_request_party *pa
                 it->owner = owner;
                 it->file = party->at.file;
                 it->anchor_s = limit->anchored ? request->anchor_s : 0;
-                if (credits)
-                        it->credits = request->credits;
+                if (limit->kind != TK_LIMIT_CREDITS)
+                        continue;
+                if (owner != TK_OWNER_SUBSCRIPTION)
+                        return damaged(request, "a limit of a policy is damaged");
+                it->credits = request->credits;
         }
         return true;
 }
@@ -289,11 +292,11 @@ void tk_request_refund(struct tk_request *request)
 
 static bool charge_kind(struct tk_request *request, enum tk_limit_kind kind)
 {
-        for (uint32_t i = 0; i < request->limit_count; i++) {
-                struct tk_request_limit *it = &request->limits[i];
-                if (it->limit->kind != kind || it->shadow || charge(it, &request->now, request->ask->cost))
+        for (unsigned left = request->of_kind[kind]; left; left &= left - 1) {
+                uint32_t index = (uint32_t)__builtin_ctz(left);
+                if (charge(&request->limits[index], &request->now, request->ask->cost))
                         continue;
-                note_refusal(request, i);
+                note_refusal(request, index);
                 tk_request_refund(request);
                 return false;
         }
@@ -303,10 +306,10 @@ static bool charge_kind(struct tk_request *request, enum tk_limit_kind kind)
 /* Those that are not enforced: where the cost fits, as it would be were they enforced. */
 static void charge_shadows(struct tk_request *request)
 {
-        for (uint32_t i = 0; i < request->limit_count; i++) {
-                struct tk_request_limit *it = &request->limits[i];
-                if (it->shadow && !charge(it, &request->now, request->ask->cost))
-                        note_refusal(request, i);
+        for (unsigned left = request->of_kind[0]; left; left &= left - 1) {
+                uint32_t index = (uint32_t)__builtin_ctz(left);
+                if (!charge(&request->limits[index], &request->now, request->ask->cost))
+                        note_refusal(request, index);
         }
 }
 
@@ -321,8 +324,7 @@ bool tk_request_charge(struct tk_request *request)
                 tk_request_refund(request);
                 return damaged(request, "a named limit got a place of its own meanwhile; ask again");
         }
-        if (request->any_shadow)
-                charge_shadows(request);
+        charge_shadows(request);
         return true;
 }
 

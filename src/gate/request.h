@@ -80,9 +80,11 @@ struct tk_request {
 
         /* limits; a rehearsal charges copies */
         bool rehearsal;
-        bool limits_looked_at, any_shadow;
+        bool limits_looked_at;
         unsigned refused_kinds; /* a bit for each enum tk_limit_kind that refuses */
         uint32_t limit_count, named_count;
+        uint16_t of_kind
+                [4]; /* a bit for each of limits, by enum tk_limit_kind; [0]: those that are not enforced */
         struct tk_request_limit limits[TK_GATE_LIMITS_MAX];
         struct tk_slot rehearsal_slots[TK_GATE_LIMITS_MAX];
         struct tk_format_limit named_limits[TK_GATE_LIMITS_MAX];
