@@ -18,6 +18,9 @@ packages_model=(spin)
 packages_bench=(redis-tools liblmdb-dev valgrind)
 packages_fresh=(debootstrap)
 
+# How the program is built that users run, and that is measured.
+shipping=(-Dtests=false -Doptimization=3 -Db_lto=true)
+
 # Debian's Python, because Debian's pytest and the rest are for it; another one may come first in the PATH.
 python=/usr/bin/python3
 
