@@ -39,7 +39,8 @@ struct contender {
         void (*close)(void);
 };
 
-extern const struct contender contender_tollkeeper, contender_hash, contender_lmdb, contender_sqlite;
+extern const struct contender contender_tollkeeper, contender_floor, contender_hash, contender_lmdb,
+        contender_sqlite;
 
 /* What bench/gate says and gives up with. */
 bool bench_failed(const char *what);

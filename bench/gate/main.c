@@ -29,8 +29,8 @@
 #define ZIPF        0.99
 #define SPREAD      UINT64_C(2654435761) /* a prime: popular keys are not neighbours */
 
-static const struct contender *const known[] = {&contender_tollkeeper, &contender_hash, &contender_lmdb,
-                                                &contender_sqlite};
+static const struct contender *const known[] = {&contender_tollkeeper, &contender_floor, &contender_hash,
+                                                &contender_lmdb, &contender_sqlite};
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
 static struct bench_setup setups[KNOWN];

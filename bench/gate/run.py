@@ -3,7 +3,7 @@
 bench/gate/main.c builds all of them from the same keys and has them take turns; ratios are taken within a round. Two
 limits sit on each key, or on each subscription of ten keys. Patterns: uniform and Zipf 0.99 over all keys, `hot` 100 of them,
 `one` the ten keys of one subscription. Instructions are counted by callgrind, whose processor has no SHA instructions: those
-of the hash are left out. Behind them, how long the daemon takes to start (restart.py).
+of the hash are left out. `floor` is what memory, hash, clock and exchanges alone take, on this machine. Behind them, how long the daemon takes to start (restart.py).
 """
 
 import collections
@@ -20,10 +20,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from report import Report  # noqa: E402
 import restart  # noqa: E402
 
-CONTENDERS = ("Tollkeeper", "hash index", "LMDB", "SQLite")
+CONTENDERS = ("Tollkeeper", "floor", "hash index", "LMDB", "SQLite")
 MILLION = 1_000_000
 # SQLite and LMDB take minutes to build at ten million; there the hash index stands beside the gate.
-SIZES = ((MILLION, CONTENDERS), (10 * MILLION, CONTENDERS[:2]))
+SIZES = ((MILLION, CONTENDERS), (10 * MILLION, CONTENDERS[:3]))
 PATTERNS = ("uniform", "zipf", "hot", "one")
 ROUNDS = 5
 MILLISECONDS = 400
@@ -42,9 +42,12 @@ class Results:
     def __init__(self, lines):
         self.ns = collections.defaultdict(list)
         self.built = {}
+        self.events = None
         for line in map(json.loads, lines):
             if "ns" in line:
                 self.ns[line["contender"], line["pattern"], line["threads"]].append(line["ns"])
+            elif "events" in line:
+                self.events = line
             else:
                 self.built[line["contender"]] = line
 
@@ -84,6 +87,10 @@ def add_rows(report, results, keys, layout, contenders):
     for contender, least in (("LMDB", 3), ("SQLite", 8)):
         if contender in contenders:
             report.target(f"{what}: {contender} / Tollkeeper, uniform", results.ratio(contender, "uniform", 1), "x", ">=", least)
+    for pattern in ("uniform", "hot"):
+        report.figure(f"{what}: Tollkeeper / floor, {pattern}", 1 / results.ratio("floor", pattern, 1), "x")
+    lost, taken = results.events["events_lost"], results.events["events"]
+    report.figure(f"{what}: decisions of which the event was lost", 100 * lost / (lost + taken), "%")
     report.figure(f"{what}: hash index / Tollkeeper, uniform", results.ratio("hash index", "uniform", 1), "x")
     ours = results.built["Tollkeeper"]
     report.target(f"{what}: bytes a key", ours["bytes_a_key"], "B", "<=", BYTES[layout])
@@ -94,7 +101,7 @@ def count_instructions(build, layout):
     """Instructions of one decision, by callgrind, without those of the hash's compression function."""
     with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir="/dev/shm") as memory:
         out = pathlib.Path(memory) / "callgrind"
-        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=tk_gate_decide",
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=ask_gate*",
                                build / "bench/decide", "2000", layout, memory, "1", "100", "hot", "Tollkeeper"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
         decisions = sum(json.loads(line).get("decisions", 0) for line in done.stdout.splitlines())
