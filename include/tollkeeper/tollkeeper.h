@@ -271,17 +271,17 @@ struct tollkeeper_ask {
 
 /* In the order of their checks, but for the first two. A zeroed answer admits nothing. */
 enum tollkeeper_code {
-        TOLLKEEPER_UNAVAILABLE = 0, /* 503: the gate cannot decide now, or the question is malformed */
-        TOLLKEEPER_VALID = 1,       /* 200: serve the request */
-        TOLLKEEPER_MISSING_KEY = 2, /* 401, as all up to where it says otherwise */
-        TOLLKEEPER_MALFORMED = 3,
-        TOLLKEEPER_UNKNOWN = 4,
-        TOLLKEEPER_REVOKED = 5,
-        TOLLKEEPER_SUSPENDED = 6, /* 403 */
-        TOLLKEEPER_NOT_YET_VALID = 7,
-        TOLLKEEPER_EXPIRED = 8,
-        TOLLKEEPER_WRONG_ENVIRONMENT = 9,   /* 403 */
-        TOLLKEEPER_RESTRICTED = 10,         /* 403 */
+        TOLLKEEPER_UNAVAILABLE = 0,       /* 503: the gate cannot decide now, or the question is malformed */
+        TOLLKEEPER_VALID = 1,             /* 200: serve the request */
+        TOLLKEEPER_MISSING_KEY = 2,       /* 401 */
+        TOLLKEEPER_MALFORMED = 3,         /* 401 */
+        TOLLKEEPER_UNKNOWN = 4,           /* 401 */
+        TOLLKEEPER_REVOKED = 5,           /* 401 */
+        TOLLKEEPER_SUSPENDED = 6,         /* 403 */
+        TOLLKEEPER_NOT_YET_VALID = 7,     /* 401 */
+        TOLLKEEPER_EXPIRED = 8,           /* 401 */
+        TOLLKEEPER_WRONG_ENVIRONMENT = 9, /* 403 */
+        TOLLKEEPER_RESTRICTED = 10,       /* 403 */
         TOLLKEEPER_INSUFFICIENT_SCOPE = 11, /* 403 */
         TOLLKEEPER_RATE_LIMITED = 12,       /* 429 */
         TOLLKEEPER_QUOTA_EXCEEDED = 13,     /* 429 */
@@ -332,7 +332,8 @@ struct tollkeeper_answer {
         enum tollkeeper_code code;
         int32_t http_status; /* of the code */
         const char *detail;  /* a phrase for people and logs, never NULL; never contains a key */
-        bool identified; /* the key is one of ours: what follows up to `scopes` holds, whatever the code */
+        /* The key is one of ours: its ids, names, scopes and times below hold, whatever the code. Else they are empty. */
+        bool identified;
         bool shadow_refused; /* a limit that is not enforced would have refused it */
         bool named_shared;   /* a limit that you brought found no place of its own */
         char key_id[24]; /* "key_17"; empty when not identified, as the next two. For logs: it is no secret */

@@ -41,7 +41,8 @@ static void write_id(enum tk_id_kind kind, uint64_t number, char ret_text[24])
 {
         char text[TK_ID_BYTES];
         tk_id_format(kind, number, text);
-        memcpy(ret_text, text, 23); /* the last byte is zero */
+        memcpy(ret_text, text,
+               strlen(text) + 1); /* no more: what stands behind it on the stack is not the caller's */
 }
 
 static void write_owner(const struct tk_answer *answer, struct tollkeeper_answer *it)

@@ -49,10 +49,11 @@ enum tollkeeper_result tollkeeper_open(const struct tollkeeper_config *config,
 {
         struct tk_fault fault = {0};
         struct tk_lib_set *set = NULL;
-        if (!ret_gate || (config && !TK_LIB_SIZED(config)))
-                return tk_lib_error(TOLLKEEPER_INVALID, error,
-                                    "the config has no size, or there is no place "
-                                    "for the handle");
+        if (!ret_gate || (config && !tk_lib_understood(config, config->size, sizeof *config)))
+                return tk_lib_error(
+                        TOLLKEEPER_INVALID, error,
+                        "the config has not the size of one that this library understands, or there is no "
+                        "place for the handle");
         struct tollkeeper_gate *handle = tk_calloc(1, sizeof *handle);
         if (!handle)
                 return tk_lib_error(TOLLKEEPER_NOMEM, error, "out of memory");

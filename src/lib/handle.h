@@ -119,6 +119,22 @@ enum tollkeeper_result tk_lib_error(enum tollkeeper_result result, struct tollke
 /* The size that the caller's struct has; false: smaller than this version's, which was the first. */
 #define TK_LIB_SIZED(it) ((it)->size >= sizeof *(it))
 
+/*
+ * The same of a struct that tells us what to do: what a later version of the header put behind ours must be zero, because we would
+ * not do it.
+ */
+#define TK_LIB_SIZE_MAX 4096
+static inline bool tk_lib_understood(const void *it, size_t size, size_t known)
+{
+        const unsigned char *bytes = it;
+        unsigned char any = 0;
+        if (size < known || size > TK_LIB_SIZE_MAX)
+                return false;
+        for (size_t i = known; i < size; i++)
+                any |= bytes[i];
+        return any == 0;
+}
+
 static inline struct tk_str tk_lib_str(struct tollkeeper_text text)
 {
         return (struct tk_str){text.ptr, text.ptr ? text.len : 0};
