@@ -89,12 +89,6 @@ void tk_meter_log_touch_subscription(struct tk_meter_log *log, uint64_t id)
         touch(log, 1, id);
 }
 
-void tk_meter_log_touch_route(struct tk_meter_log *log, uint32_t ref)
-{
-        (void)log;
-        (void)ref;
-}
-
 void tk_meter_log_touch_all(struct tk_meter_log *log)
 {
         atomic_store(&log->all, true);

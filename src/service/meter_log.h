@@ -37,11 +37,10 @@ void tk_meter_log_wait(struct tk_meter_log *log);
 /*
  * Whose meter has changed, after it has. Any thread, lock-free. Numbers that no owner has are safe. touch_all: it is not known whose;
  * then all are looked at that were used since the last second. Routes and named limits are looked at in every second: they
- * are few, so that touch_route is for symmetry and does nothing.
+ * are few.
  */
 void tk_meter_log_touch_key(struct tk_meter_log *log, uint64_t number);
 void tk_meter_log_touch_subscription(struct tk_meter_log *log, uint64_t id);
-void tk_meter_log_touch_route(struct tk_meter_log *log, uint32_t ref);
 void tk_meter_log_touch_all(struct tk_meter_log *log);
 
 /* Any thread. */

@@ -17,7 +17,6 @@ struct tk_meter_recovery {
         uint64_t records;   /* of the registry and of the journal, that raised or confirmed a meter */
         uint64_t absent;    /* whose owner the gate does not have */
         uint64_t unplaced;  /* named limits that found no place */
-        uint64_t cut_bytes; /* of the journal's end, that a crash left half written */
 };
 
 /*
