@@ -13,10 +13,10 @@ struct tk_meter_recovery {
         struct tk_meter_file *file; /* open */
         struct tk_registry *registry;
 
-        bool done;          /* it was needed, and is complete */
-        uint64_t records;   /* of the registry and of the journal, that raised or confirmed a meter */
-        uint64_t absent;    /* whose owner the gate does not have */
-        uint64_t unplaced;  /* named limits that found no place */
+        bool done;         /* it was needed, and is complete */
+        uint64_t records;  /* of the registry and of the journal, that raised or confirmed a meter */
+        uint64_t absent;   /* whose owner the gate does not have */
+        uint64_t unplaced; /* named limits that found no place */
 };
 
 /*
