@@ -30,7 +30,7 @@
  *   rate:    the theoretical arrival time in units of 1/N' ns since 1970, as one 128-bit number (lo, hi)
  *   window:  lo = units used, hi = the label of the period they were used in (tk_window_label)
  *   credits: lo = units spent, ever, hi = units gone, ever, when it was charged last
- * All zero is a fresh limit.
+ * All zero is a fresh limit. The two highest bits are none of these: they say that the limit moves to another slot (core/slot.h).
  */
 struct tk_slot {
         _Alignas(16) uint64_t lo;
@@ -58,6 +58,15 @@ struct tk_offer {
         int64_t period_s;       /* windows: the period's start and end */
         int64_t period_end_s;
 };
+
+/*
+ * Whether the limit moves to another slot: then wait_ns is TK_NEVER, and nothing else of the offer holds. Neither an admission nor a
+ * refusal follows from that: ask again where it is then (docs/decisions/0012).
+ */
+static inline bool tk_offer_closed(const struct tk_offer *offer)
+{
+        return offer->seen.hi >> 63;
+}
 
 /* Charge what was offered; false, and nothing charged, when the slot has changed since: look again. */
 bool tk_offer_take(struct tk_slot *slot, const struct tk_offer *offer);
@@ -140,6 +149,8 @@ struct tk_window {
  */
 #define TK_WINDOW_PERIOD_BITS 48
 
+#define TK_WINDOW_TIMES_MAX 16383 /* above it are a slot's top bits */
+
 static inline uint64_t tk_window_label(uint16_t times_back, int64_t period_s)
 {
         return (uint64_t)times_back << TK_WINDOW_PERIOD_BITS | (uint64_t)period_s;
@@ -176,8 +187,8 @@ void tk_window_offer(const struct tk_slot *slot, const struct tk_window *window,
 void tk_window_describe(const struct tk_slot *value, const struct tk_window *window, uint64_t now_ns,
                         const struct tk_offer *offer, struct tk_limit_state *ret_state);
 
-/* Give back `cost` charged under this label; nothing when the slot has moved to another or holds less than that. */
-void tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost);
+/* Give back `cost` charged under this label. False, and nothing given back: the slot has another, holds less than that, or is closed. */
+bool tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost);
 
 /* ---- credits: granted minus spent, both cumulative ---- */
 
@@ -193,7 +204,9 @@ void tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost);
 struct tk_credits {
         uint64_t granted, gone; /* units, ever: to TK_LIMIT_CREDITS_MAX */
 };
-#define TK_LIMIT_CREDITS_MAX (UINT64_C(1) << 62) /* a charge on top of it does not wrap */
+#define TK_LIMIT_CREDITS_MAX                                                                                 \
+        ((UINT64_C(1) << 62) -                                                                               \
+         1) /* a charge on top of it does not wrap, and it leaves a slot's top bits alone */
 
 /* A look; changes nothing. wait_ns is 0 or TK_NEVER. */
 void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credits, uint64_t cost,

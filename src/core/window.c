@@ -95,11 +95,15 @@ void tk_window_describe(const struct tk_slot *value, const struct tk_window *win
 static void look(tk_u128 stored, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
                  struct tk_offer *offer)
 {
-        struct usage usage = usage_now(stored, window, offer);
-
         offer->seen = tk_slot_of(stored);
-        offer->wait_ns = 0;
         offer->beyond = false;
+        if (__builtin_expect(tk_slot_closed(stored), false)) {
+                offer->charged = offer->seen;
+                offer->wait_ns = TK_NEVER;
+                return;
+        }
+        struct usage usage = usage_now(stored, window, offer);
+        offer->wait_ns = 0;
         if (cost > left(window, &usage))
                 offer->wait_ns = cost > window->limit ? TK_NEVER : until_end(window, now_ns, offer, &usage);
         usage.used += cost;
@@ -144,15 +148,16 @@ bool tk_window_peek(const struct tk_slot *slot, const struct tk_window *window, 
         return ret_state->admitted;
 }
 
-void tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost)
+bool tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost)
 {
         tk_u128 stored = tk_slot_read(slot);
         struct usage usage;
 
         do {
                 usage = unpack(stored);
-                if (usage.label != (uint64_t)label || usage.used < cost)
-                        return;
+                if (tk_slot_closed(stored) || usage.label != (uint64_t)label || usage.used < cost)
+                        return false;
                 usage.used -= cost;
         } while (!tk_slot_exchange(slot, &stored, pack(usage)));
+        return true;
 }

@@ -278,6 +278,7 @@ void tk_gate_explain(struct tk_gate *gate, const struct tk_ask *ask, struct tk_e
         request.now = now;
         request.now_s = (int64_t)(now.gate_ns / TK_NS_PER_S);
         request.rehearsal = true;
+        request.waits = false;
 
         bool going = true;
         for (size_t i = 0; i < ROW_COUNT; i++) {

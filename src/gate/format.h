@@ -66,7 +66,8 @@ struct tk_format_header {
         _Atomic uint64_t time_pending_ms;
         _Atomic uint64_t time_pending_since_ms;
         _Atomic uint64_t time_back;
-        uint8_t zero_c[16];
+        _Atomic uint64_t moving;
+        uint8_t zero_c[8];
 
         /* what is announced for the files that deciders write, in the order of enum tk_file from TK_FILE_METERS */
         struct {
@@ -93,7 +94,13 @@ _Static_assert(offsetof(struct tk_format_header, foreign_table) == 480, "header"
 #define TK_TIME_BACK_AT_S(value)  ((int64_t)(uint32_t)(value))
 #define TK_TIME_BACK_TIMES(value) ((uint16_t)((value) >> 32))
 #define TK_TIME_BACK_AT_S_MAX     UINT32_MAX
-#define TK_TIME_BACK_TIMES_MAX    UINT16_MAX
+#define TK_TIME_BACK_TIMES_MAX    TK_WINDOW_TIMES_MAX
+
+/* moving: whose limits are being moved to another extent; 0: nobody's. A key's number, a subscription's id, a route's record. */
+enum tk_moving { TK_MOVING_KEY = 1, TK_MOVING_SUBSCRIPTION = 2, TK_MOVING_ROUTE = 3 };
+#define TK_MOVING(kind, number) ((uint64_t)(kind) << 44 | (uint64_t)(number))
+#define TK_MOVING_KIND(value)   ((enum tk_moving)((value) >> 44))
+#define TK_MOVING_NUMBER(value) ((value) & ((UINT64_C(1) << 44) - 1))
 
 /* foreign_table: log2 of its entries, and its first line */
 #define TK_FOREIGN_TABLE(log2, line) ((uint64_t)(log2) | (uint64_t)(line) << 8)

@@ -207,7 +207,7 @@ struct tk_explanation {
 /* Every check's result, also of those after the first that fails. Charges nothing, counts nothing. */
 void tk_gate_explain(struct tk_gate *gate, const struct tk_ask *ask, struct tk_explanation *ret_explanation);
 
-/* Live counters of one key's or subscription's meter. TK_NOT_FOUND when there is no such line. */
+/* Live counters of one key's or subscription's meter. TK_NOT_FOUND when there is no such line; TK_BUSY when its limits change all the time. */
 struct tk_usage {
         uint64_t admitted;        /* requests */
         uint64_t refused;         /* requests that were refused although the key is known: modulo 2^32 */

@@ -60,8 +60,10 @@ static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installat
         if (err) {
                 tk_files_close(&publisher->files);
                 forget_records(publisher);
+                return err;
         }
-        return err;
+        tk_extent_recover(publisher);
+        return TK_OK;
 }
 
 static uint64_t draw_incarnation(void)

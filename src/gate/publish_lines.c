@@ -89,10 +89,10 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
         struct tk_extent_move move = {
                 .from_anchor_s = atomic_load_explicit(&line->anchor_s, memory_order_relaxed),
                 .to_anchor_s = subscription->started_s,
-                .now = tk_files_now(&publisher->files),
         };
         uint64_t binding;
         const struct tk_extent_of of = {.kind = TK_RECORD_LIMITS,
+                                        .owner = TK_MOVING(TK_MOVING_SUBSCRIPTION, subscription->id),
                                         .home = {TK_FILE_SUBSCRIPTION_HOMES, subscription->id},
                                         .binding = get(&line->binding)};
         err = tk_extent_prepare(publisher, &of, policy, &move, &binding);
@@ -115,6 +115,12 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
 
 /* ---- routes ---- */
 
+static uint64_t ref_of(const struct tk_publisher *publisher, const struct tk_format_route *record)
+{
+        const struct tk_area *policy = tk_publisher_area(publisher, TK_FILE_POLICY);
+        return (uint64_t)((const uint8_t *)record - policy->lines) / TK_POLICY_LINE_BYTES;
+}
+
 enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_publish_route *route)
 {
         uint32_t policy;
@@ -130,9 +136,11 @@ enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_pub
         if (err)
                 return err;
 
-        struct tk_extent_move move = {.now = tk_files_now(&publisher->files)};
-        const struct tk_extent_of of = {
-                .kind = TK_RECORD_LIMITS, .home = TK_HOME_NONE, .binding = get(&record->binding)};
+        struct tk_extent_move move = {.from_anchor_s = 0};
+        const struct tk_extent_of of = {.kind = TK_RECORD_LIMITS,
+                                        .owner = TK_MOVING(TK_MOVING_ROUTE, ref_of(publisher, record)),
+                                        .home = TK_HOME_NONE,
+                                        .binding = get(&record->binding)};
         uint64_t binding;
         err = tk_extent_prepare(publisher, &of, policy, &move, &binding);
         if (err)
@@ -243,6 +251,7 @@ static struct tk_extent_of meter_owner(const struct tk_publisher *publisher, con
                 same || (binding == 0 && (!tk_control_freed(control) ||
                                           tk_spares_unreserved(publisher, tk_control_freed_s(control))));
         return (struct tk_extent_of){.kind = TK_RECORD_KEY_POLICY,
+                                     .owner = TK_MOVING(TK_MOVING_KEY, number),
                                      .home = {TK_FILE_KEY_HOMES, at_home ? number : 0},
                                      .binding = same ? binding : 0};
 }
@@ -289,7 +298,6 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
         struct tk_extent_move move = {
                 .from_anchor_s = anchor_of(publisher, get(&line->owner)),
                 .to_anchor_s = anchor_of(publisher, words.owner),
-                .now = tk_files_now(&publisher->files),
         };
         const struct tk_extent_of of = meter_owner(publisher, line, key->id, same);
         err = tk_extent_prepare(publisher, &of, policy, &move, &words.binding);

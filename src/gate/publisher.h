@@ -106,31 +106,36 @@ struct tk_extent_move {
         struct tk_policy_view from, to;
         struct tk_format_meter *from_meter, *to_meter; /* the same: nothing moves */
         uint64_t from_binding;
-        int64_t from_anchor_s, to_anchor_s;
-        struct tk_moment now;
-        /* of from, when it was copied */
-        uint64_t seen_admitted;
+        int64_t from_anchor_s, to_anchor_s; /* the caller's */
+        struct tk_moment now;               /* read after the slots were closed */
+        uint64_t seen_admitted;             /* of from, when they were copied */
         uint32_t seen_refused;
-        struct tk_slot seen[TK_POLICY_LIMITS_MAX];
+        struct tk_slot
+                closed[TK_POLICY_LIMITS_MAX]; /* what each limit of from holds for good; if it goes on */
 };
 
 /* Which line gets a meter. */
 struct tk_extent_of {
         enum tk_record_kind kind;
+        uint64_t owner;      /* TK_MOVING */
         struct tk_home home; /* none where it has no line of its own, or no fresh one */
         uint64_t binding;    /* that it has; 0: none */
 };
 
 /*
- * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one with the usage copied.
- * An owner that was never bound gets its home, where one line is enough.
+ * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one with the usage carried over.
+ * An owner that was never bound gets its home, where one line is enough. From here on nobody can charge the limits that were carried,
+ * and who asks waits: store the binding at once.
  *   ret_binding  what to store in the line; tk_extent_finish() after that
  */
 enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t policy,
                               struct tk_extent_move *ret_move, uint64_t *ret_binding);
 
-/* Add what was charged to the old extent between the copy and the store of the new binding, and give that extent up. */
+/* Add the requests that were counted between the copy and the store of the new binding, say where the limits went, and give the old extent up. */
 void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *move);
+
+/* At adoption: open the limits again that a killed daemon was about to move. */
+void tk_extent_recover(struct tk_publisher *publisher);
 
 /* Give up the extent, if it is one, that a line's binding named until now. */
 void tk_extent_give_up(struct tk_publisher *publisher, uint64_t binding, enum tk_record_kind kind);

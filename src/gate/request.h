@@ -81,6 +81,9 @@ struct tk_request {
         /* limits; a rehearsal charges copies */
         bool rehearsal;
         bool limits_looked_at;
+        bool closed; /* a limit was found that moves: nothing follows from it, and the request is to be asked anew */
+        bool waits;     /* it may be; else limits that are not enforced are left out where they move */
+        unsigned turns; /* tk_forward_wait() */
         unsigned refused_kinds; /* a bit for each enum tk_limit_kind that refuses */
         uint32_t limit_count, named_count;
         uint16_t of_kind
@@ -143,7 +146,7 @@ bool tk_request_has_scope(const struct tk_request *request, struct tk_str name);
 
 /*
  * limits.c: charge what the checks let through; false, with everything that may be given back given back, when a race was lost or, with
- * `damage` set, a named limit changed its place.
+ * `damage` set, a named limit changed its place or, with `closed` set too, another one moves.
  */
 bool tk_request_charge(struct tk_request *request);
 

@@ -212,9 +212,9 @@ static void garbage_never_admits_more(void **state)
                 struct tk_limit_state answer;
                 int64_t period_s;
                 struct tk_slot slot = {.lo = prng_next(&random) >> prng_below(&random, 64),
-                                       .hi = prng_next(&random) >> prng_below(&random, 64)};
+                                       .hi = prng_next(&random) >> (1 + prng_below(&random, 63))};
                 if (round % 16 == 0)
-                        slot = (struct tk_slot){.lo = UINT64_MAX, .hi = UINT64_MAX};
+                        slot = (struct tk_slot){.lo = UINT64_MAX, .hi = UINT64_MAX >> 1};
                 uint64_t held_s = slot.hi, held = slot.lo,
                          now_ns = prng_next(&random) >> prng_below(&random, 4);
                 random_window(&random, &window);
