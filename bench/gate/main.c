@@ -270,9 +270,9 @@ static bool measure(const struct contender *contender, const struct pattern *pat
         if (admitted != decisions)
                 return bench_failed("a decision was not `valid`");
         printf("{\"round\": %u, \"contender\": \"%s\", \"pattern\": \"%s\", \"threads\": %u, \"ns\": %.1f, "
-               "\"decisions\": %llu}\n",
+               "\"decisions\": %llu, \"before\": %u}\n",
                round, contender->name, pattern->name, threads, elapsed_ns * threads / (double)decisions,
-               (unsigned long long)decisions);
+               (unsigned long long)decisions, threads * WARM_UP * BATCH);
         fflush(stdout);
         return true;
 }

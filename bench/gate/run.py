@@ -113,7 +113,7 @@ def count_instructions(build, layout):
         done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=ask_gate*",
                                build / "bench/decide", "2000", layout, memory, "1", "100", "hot", "Tollkeeper"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-        decisions = sum(json.loads(line).get("decisions", 0) for line in done.stdout.splitlines())
+        runs = [json.loads(line) for line in done.stdout.splitlines()]
         costs = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", out], stdout=subprocess.PIPE, text=True,
                                check=True).stdout
     total = hashing = 0
@@ -124,7 +124,7 @@ def count_instructions(build, layout):
             total = cost
         elif found and "sha256_compress" in found.group(2):
             hashing += cost
-    return (total - hashing) / decisions
+    return (total - hashing) / sum(run["decisions"] + run["before"] for run in runs if "decisions" in run)
 
 
 def print_table(report):
