@@ -285,26 +285,50 @@ const char *tk_files_lay(struct tk_files *files, enum tk_file file, void *base, 
 enum tk_err tk_files_map(struct tk_files *files, enum tk_file file, int fd, uint64_t reserve_bytes,
                          enum tk_file_access access, struct tk_fault *fault)
 {
-        const struct tk_file_spec *spec = &tk_file_specs[file];
-        struct tk_area *area = &files->areas[file];
         bool writable = access == TK_ACCESS_DAEMON || file >= TK_FILE_METERS;
-
         void *base = mmap(NULL, reserve_bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ,
                           MAP_SHARED | MAP_NORESERVE, fd, 0);
-        if (base == MAP_FAILED) {
-                enum tk_err err = tk_files_system_fault(fault, spec->name);
-                close(fd);
-                return err;
-        }
-
+        if (base == MAP_FAILED)
+                return tk_files_system_fault(fault, tk_file_specs[file].name);
         lay(files, file, base, reserve_bytes);
-        bool keep = access == TK_ACCESS_DAEMON || file == TK_FILE_EVENTS;
-        area->fd = keep ? fd : -1;
-        if (!keep)
-                close(fd);
         return TK_OK;
 }
 
+/* What the header says, before anything is mapped. */
+static enum tk_err read_reserve(int fd, const struct tk_file_spec *spec, uint64_t *ret_reserve_bytes,
+                                struct tk_fault *fault)
+{
+        struct stat status;
+        if (fstat(fd, &status) < 0)
+                return tk_files_system_fault(fault, spec->name);
+        if (!S_ISREG(status.st_mode) || status.st_size < spec->first_line)
+                return tk_files_fault(fault, TK_CORRUPT, spec->name, too_short);
+
+        uint64_t reserve_bytes = 0;
+        if (pread(fd, &reserve_bytes, sizeof reserve_bytes, AT(reserve_bytes)) < 0)
+                return tk_files_system_fault(fault, spec->name);
+        *ret_reserve_bytes = sound_reserve(reserve_bytes, spec);
+        return *ret_reserve_bytes ? TK_OK : tk_files_fault(fault, TK_CORRUPT, spec->name, wrong_sizes);
+}
+
+/* How long the file is is asked last: its daemon may be growing it. */
+static enum tk_err check_mapped(const struct tk_files *files, enum tk_file file, int fd,
+                                struct tk_fault *fault)
+{
+        const char *name = tk_file_specs[file].name;
+        struct extent extent = read_words(&files->areas[file]);
+        struct stat status;
+        if (fstat(fd, &status) < 0)
+                return tk_files_system_fault(fault, name);
+        extent.file_bytes = (uint64_t)status.st_size;
+        const char *why = check_file(files, file, &extent);
+        return why ? tk_files_fault(fault, TK_CORRUPT, name, why) : TK_OK;
+}
+
+/*
+ * What the system refuses says nothing of the file: only what was seen in it makes it TK_CORRUPT, which costs the daemon
+ * its set.
+ */
 static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file file,
                              enum tk_file_access access, struct tk_fault *fault)
 {
@@ -315,30 +339,16 @@ static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file fi
         if (fd < 0)
                 return tk_files_system_fault(fault, spec->name);
 
-        struct stat status;
-        if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size < spec->first_line) {
+        uint64_t reserve_bytes;
+        enum tk_err err = read_reserve(fd, spec, &reserve_bytes, fault);
+        if (!err)
+                err = tk_files_map(files, file, fd, reserve_bytes, access, fault);
+        if (!err)
+                err = check_mapped(files, file, fd, fault);
+        if (!err && (access == TK_ACCESS_DAEMON || file == TK_FILE_EVENTS))
+                files->areas[file].fd = fd;
+        else
                 close(fd);
-                return tk_files_fault(fault, TK_CORRUPT, spec->name, too_short);
-        }
-        uint64_t reserve_bytes = 0;
-        (void)!pread(fd, &reserve_bytes, sizeof reserve_bytes, AT(reserve_bytes));
-        reserve_bytes = sound_reserve(reserve_bytes, spec);
-        if (reserve_bytes == 0) {
-                close(fd);
-                return tk_files_fault(fault, TK_CORRUPT, spec->name, wrong_sizes);
-        }
-        int size_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        enum tk_err err = tk_files_map(files, file, fd, reserve_bytes, access, fault);
-        if (!err) {
-                struct extent extent = read_words(&files->areas[file]);
-                if (fstat(size_fd, &status) == 0)
-                        extent.file_bytes = (uint64_t)status.st_size;
-                const char *why = check_file(files, file, &extent);
-                if (why)
-                        err = tk_files_fault(fault, TK_CORRUPT, spec->name, why);
-        }
-        if (size_fd >= 0)
-                close(size_fd);
         return err;
 }
 
@@ -350,7 +360,10 @@ enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format
         if (fd < 0)
                 return tk_files_system_fault(fault, spec->name);
         ssize_t got = pread(fd, ret_header, sizeof *ret_header, 0);
+        enum tk_err err = got < 0 ? tk_files_system_fault(fault, spec->name) : TK_OK;
         close(fd);
+        if (err)
+                return err;
         const char *why = got == sizeof *ret_header ? check_identity(ret_header, spec) : "it is too short";
         return why ? tk_files_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
 }

@@ -26,7 +26,7 @@ enum tk_err tk_files_fault(struct tk_fault *fault, enum tk_err err, const char *
 /* The same by errno. */
 enum tk_err tk_files_system_fault(struct tk_fault *fault, const char *name);
 
-/* Map a file and lay its area over it. Takes the descriptor, also on failure. */
+/* Map a file and lay its area over it. The descriptor stays the caller's, who may put it into the area. */
 enum tk_err tk_files_map(struct tk_files *files, enum tk_file file, int fd, uint64_t reserve_bytes,
                          enum tk_file_access access, struct tk_fault *fault);
 

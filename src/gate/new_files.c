@@ -81,8 +81,13 @@ static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file 
                 return err;
         }
         enum tk_err err = tk_files_map(files, file, fd, header->reserve_bytes, TK_ACCESS_DAEMON, fault);
-        if (err || lines == 0)
+        if (err) {
+                close(fd);
                 return err;
+        }
+        files->areas[file].fd = fd;
+        if (lines == 0)
+                return TK_OK;
 
         err = tk_area_reserve(&files->areas[file], lines);
         if (err)

@@ -1,14 +1,17 @@
 /*
  * Shared files that are not what they must be: every header byte, lengths, and random bytes in lines and records. Nobody crashes,
- * nobody is admitted by what is damaged, and the daemon starts anew from the registry.
+ * nobody is admitted by what is damaged, and the daemon starts anew from the registry. And sound files that the system does not let
+ * it look at, which are kept. fstat() fails where the test says (--wrap).
  */
 #include "support.h"
 
 #include "gate/publisher.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,6 +173,79 @@ static void test_files_that_do_not_belong_together(void **state)
         uint64_t incarnation = incarnation_of(test);
         reopen_publisher(test);
         assert_int_not_equal(incarnation_of(test), incarnation);
+}
+
+/* ---- the system refuses, and the files are sound ---- */
+
+static unsigned fstat_fails_at; /* the how manyeth call from now; 0: none */
+
+int __real_fstat64(int fd, struct stat *ret_status);
+int __wrap_fstat64(int fd, struct stat *ret_status);
+
+int __wrap_fstat64(int fd, struct stat *ret_status)
+{
+        if (fstat_fails_at == 0 || --fstat_fails_at > 0)
+                return __real_fstat64(fd, ret_status);
+        errno = EIO;
+        return -1;
+}
+
+static enum tk_err open_as_it_is(struct test_gate *test)
+{
+        struct tk_fault fault;
+        return tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &test_sizes, &test->publisher,
+                                 &test->applied_seq, &fault);
+}
+
+/* What the daemon opened in the end is the set that it had, filled. */
+static void expect_adopted(const struct test_gate *test, uint64_t incarnation)
+{
+        assert_true(incarnation_of(test) == incarnation);
+        assert_true(test->applied_seq > 0);
+}
+
+static void test_a_failed_fstat_costs_no_set(void **state)
+{
+        struct test_gate *test = *state;
+        uint64_t incarnation = incarnation_of(test);
+        enum tk_err err = TK_IO;
+        unsigned failed = 0;
+        tk_publisher_close(test->publisher);
+        test->publisher = NULL;
+        while (err) {
+                fstat_fails_at = failed + 1;
+                err = open_as_it_is(test);
+                fstat_fails_at = 0;
+                if (err != TK_OK && err != TK_IO && err != TK_DENIED) /* which the directory's gives */
+                        fail_msg("fstat %u failed, and so: %s", failed + 1, tk_err_name(err));
+                failed++;
+        }
+        assert_in_range(failed, 2 * FILES, 4 * FILES);
+        expect_adopted(test, incarnation);
+}
+
+/* From no descriptor at all to as many as it takes. */
+static void test_too_few_descriptors_cost_no_set(void **state)
+{
+        struct test_gate *test = *state;
+        uint64_t incarnation = incarnation_of(test);
+        struct rlimit before, few;
+        enum tk_err err = TK_IO;
+        unsigned failed = 0;
+        tk_publisher_close(test->publisher);
+        test->publisher = NULL;
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        few = before;
+        for (few.rlim_cur = 0; err; few.rlim_cur++) {
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+                err = open_as_it_is(test);
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+                if (err != TK_OK && err != TK_IO)
+                        fail_msg("with %lu descriptors: %s", (unsigned long)few.rlim_cur, tk_err_name(err));
+                failed++;
+        }
+        assert_true(failed > FILES);
+        expect_adopted(test, incarnation);
 }
 
 /* ---- random bytes ---- */
@@ -460,6 +536,8 @@ int main(void)
                 TEST(test_a_header_damaged_under_a_decider),
                 TEST(test_a_file_that_is_too_short_or_missing),
                 TEST(test_files_that_do_not_belong_together),
+                TEST(test_a_failed_fstat_costs_no_set),
+                TEST(test_too_few_descriptors_cost_no_set),
                 TEST(test_damaged_content_never_crashes_a_decider),
                 TEST(test_damaged_content_is_adopted_only_if_sound),
                 TEST(test_references_out_of_bounds_are_no_decision),
