@@ -5,6 +5,7 @@
 #include "gate/files_inside.h"
 
 #include "core/crc32.h"
+#include "gate/boot.h"
 #include "gate/ring.h"
 
 #include <errno.h>
@@ -189,7 +190,8 @@ const char *tk_files_check_together(struct tk_files *files)
         for (int i = 1; i < TK_FILE_COUNT; i++) {
                 const struct tk_format_header *other = files->areas[i].header;
                 if (other->incarnation != keys->incarnation ||
-                    memcmp(other->installation, keys->installation, sizeof keys->installation) != 0)
+                    memcmp(other->installation, keys->installation, sizeof keys->installation) != 0 ||
+                    memcmp(other->boot, keys->boot, sizeof keys->boot) != 0)
                         return "the files do not belong together";
         }
         if (!tk_rings_find(files, &rings))
@@ -382,6 +384,25 @@ static void populate(const struct tk_files *files)
         }
 }
 
+/*
+ * Files that outlived the boot, on a disk: boot time began anew, and everything in them that is a time of it means another
+ * instant. Where a program is shown no boot id, only files of one that was shown none either are its own.
+ */
+static enum tk_err check_boot(const struct tk_files *files, struct tk_fault *fault)
+{
+        uint8_t id[TK_BOOT_ID_BYTES];
+        const char *name = tk_file_specs[TK_FILE_KEYS].name;
+        enum tk_err err = tk_boot_id(id);
+        if (err)
+                return tk_files_fault(fault, err, name, "the machine's boot id cannot be read now");
+        if (memcmp(id, tk_files_keys_header(files)->boot, sizeof id) == 0)
+                return TK_OK;
+        return tk_files_fault(fault, TK_CORRUPT, name,
+                              all_zero(id, sizeof id) ? "which boot of the machine this is cannot be told: "
+                                                        "/proc/sys/kernel/random is hidden"
+                                                      : "it was made in another boot of the machine");
+}
+
 enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
                           struct tk_fault *fault)
 {
@@ -395,6 +416,8 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
         const char *why = err ? NULL : tk_files_check_together(&files);
         if (why)
                 err = tk_files_fault(fault, TK_CORRUPT, "keys", why);
+        if (!err)
+                err = check_boot(&files, fault);
         if (err) {
                 tk_files_close(&files);
                 return err;

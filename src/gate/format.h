@@ -52,7 +52,8 @@ struct tk_format_header {
         uint64_t incarnation;
         uint64_t reserve_bytes;
         uint64_t first_line;
-        uint8_t zero_a[188];
+        uint8_t boot[16];
+        uint8_t zero_a[172];
         uint32_t crc;
 
         _Atomic uint64_t capacity_lines; /* from here on: sealed words, or zero */
@@ -82,6 +83,7 @@ struct tk_format_header {
 _Static_assert(sizeof(struct tk_format_header) == TK_FORMAT_HEADER_BYTES, "header");
 _Static_assert(offsetof(struct tk_format_header, installation) == 24, "header");
 _Static_assert(offsetof(struct tk_format_header, first_line) == 56, "header");
+_Static_assert(offsetof(struct tk_format_header, boot) == 64, "header");
 _Static_assert(offsetof(struct tk_format_header, crc) == TK_FORMAT_CRC_BYTES, "header");
 _Static_assert(offsetof(struct tk_format_header, capacity_lines) == 256, "header");
 _Static_assert(offsetof(struct tk_format_header, applied_seq) == 320, "header");

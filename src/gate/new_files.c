@@ -5,6 +5,7 @@
 #include "gate/files_inside.h"
 
 #include "core/crc32.h"
+#include "gate/boot.h"
 #include "gate/ring.h"
 
 #include <errno.h>
@@ -17,8 +18,16 @@
 const struct tk_gate_sizes tk_gate_sizes_default = {
         .named_buckets = 4096, .reservations = 4096, .rings = 32, .ring_events = 8192};
 
-static void fill_header(const struct tk_file_spec *spec, const uint8_t installation[16], uint64_t incarnation,
-                        uint32_t reserve_shift, struct tk_format_header *ret_header)
+/* What all files of a set have in common. */
+struct set {
+        const uint8_t *installation; /* 16 bytes */
+        uint64_t incarnation;
+        const struct tk_gate_sizes *sizes;
+        uint8_t boot[TK_BOOT_ID_BYTES];
+};
+
+static void fill_header(const struct tk_file_spec *spec, const struct set *set,
+                        struct tk_format_header *ret_header)
 {
         memset(ret_header, 0, sizeof *ret_header);
         memcpy(ret_header->magic, spec->magic, sizeof ret_header->magic);
@@ -26,10 +35,11 @@ static void fill_header(const struct tk_file_spec *spec, const uint8_t installat
         ret_header->byte_order = TK_FORMAT_BYTE_ORDER;
         ret_header->header_bytes = TK_FORMAT_HEADER_BYTES;
         ret_header->line_bytes = spec->line_bytes;
-        memcpy(ret_header->installation, installation, sizeof ret_header->installation);
-        ret_header->incarnation = incarnation;
-        ret_header->reserve_bytes = spec->reserve_bytes >> reserve_shift;
+        memcpy(ret_header->installation, set->installation, sizeof ret_header->installation);
+        ret_header->incarnation = set->incarnation;
+        ret_header->reserve_bytes = spec->reserve_bytes >> set->sizes->reserve_shift;
         ret_header->first_line = spec->first_line;
+        memcpy(ret_header->boot, set->boot, sizeof ret_header->boot);
         ret_header->crc = tk_crc32(ret_header, TK_FORMAT_CRC_BYTES);
 }
 
@@ -106,10 +116,13 @@ enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t
                 return tk_files_fault(fault, TK_INVALID, "events",
                                       "its size, or that of another table, is none");
 
-        enum tk_err err = TK_OK;
+        struct set set = {.installation = installation, .incarnation = incarnation, .sizes = sizes};
+        enum tk_err err = tk_boot_id(set.boot);
+        if (err)
+                return tk_files_fault(fault, err, "keys", "the machine's boot id cannot be read now");
         for (int i = 0; i < TK_FILE_COUNT && !err; i++) {
                 struct tk_format_header header;
-                fill_header(&tk_file_specs[i], installation, incarnation, sizes->reserve_shift, &header);
+                fill_header(&tk_file_specs[i], &set, &header);
                 err = create_file(dir_fd, &files, (enum tk_file)i, &header,
                                   first_lines((enum tk_file)i, sizes), fault);
         }

@@ -5,6 +5,7 @@
  */
 #include "support.h"
 
+#include "gate/boot.h"
 #include "gate/publisher.h"
 
 #include <errno.h>
@@ -173,6 +174,75 @@ static void test_files_that_do_not_belong_together(void **state)
         uint64_t incarnation = incarnation_of(test);
         reopen_publisher(test);
         assert_int_not_equal(incarnation_of(test), incarnation);
+}
+
+/* ---- boots of the machine ---- */
+
+static const uint8_t *boot_shown; /* NULL: the machine's own */
+static const uint8_t no_boot[TK_BOOT_ID_BYTES];
+
+enum tk_err __real_tk_boot_id(uint8_t ret_id[TK_BOOT_ID_BYTES]);
+enum tk_err __wrap_tk_boot_id(uint8_t ret_id[TK_BOOT_ID_BYTES]);
+
+enum tk_err __wrap_tk_boot_id(uint8_t ret_id[TK_BOOT_ID_BYTES])
+{
+        if (!boot_shown)
+                return __real_tk_boot_id(ret_id);
+        memcpy(ret_id, boot_shown, TK_BOOT_ID_BYTES);
+        return TK_OK;
+}
+
+static void test_the_boot_is_the_kernels_uuid(void **state)
+{
+        uint8_t id[TK_BOOT_ID_BYTES];
+        char expected[64] = "", is[64];
+        (void)state;
+        FILE *file = fopen("/proc/sys/kernel/random/boot_id", "r");
+        if (!file)
+                skip();
+        assert_non_null(fgets(expected, sizeof expected, file));
+        fclose(file);
+        assert_int_equal(tk_boot_id(id), TK_OK);
+        size_t len = 0;
+        for (size_t i = 0; i < sizeof id; i++) {
+                bool hyphen = i == 4 || i == 6 || i == 8 || i == 10;
+                len += (size_t)snprintf(is + len, sizeof is - len, "%s%02x", hyphen ? "-" : "", id[i]);
+        }
+        expected[len] = '\0'; /* the line's end */
+        assert_string_equal(is, expected);
+}
+
+/* Who is shown no id of the boot opens what somebody made who was shown none either, and nothing else. */
+static void test_a_boot_without_an_id_is_only_itself(void **state)
+{
+        struct test_gate *test = *state;
+        static const uint8_t some_boot[TK_BOOT_ID_BYTES] = {1};
+        boot_shown = no_boot;
+        assert_int_equal(try_open(test), TK_CORRUPT);
+        reopen_publisher(test);
+        assert_int_equal(test->applied_seq, 0);
+        assert_int_equal(try_open(test), TK_OK);
+        boot_shown = some_boot;
+        assert_int_equal(try_open(test), TK_CORRUPT);
+        boot_shown = NULL;
+}
+
+/* Sound, and of this installation, but they were on a disk and the machine was started again. */
+static void test_files_of_another_boot(void **state)
+{
+        struct test_gate *test = *state;
+        uint64_t incarnation = incarnation_of(test);
+        struct tk_gate *gate;
+        struct tk_fault fault;
+        tk_publisher_close(test->publisher);
+        test->publisher = NULL;
+        test_gate_outlive_boot(test->dir);
+        assert_int_equal(tk_gate_open(test->dir, &test->peppers, &test->mask, &gate, &fault), TK_CORRUPT);
+        assert_string_equal(fault.detail, "gate file keys: it was made in another boot of the machine");
+        reopen_publisher(test);
+        assert_int_not_equal(incarnation_of(test), incarnation);
+        assert_int_equal(test->applied_seq, 0);
+        assert_int_equal(try_open(test), TK_OK);
 }
 
 /* ---- the system refuses, and the files are sound ---- */
@@ -536,6 +606,9 @@ int main(void)
                 TEST(test_a_header_damaged_under_a_decider),
                 TEST(test_a_file_that_is_too_short_or_missing),
                 TEST(test_files_that_do_not_belong_together),
+                TEST(test_files_of_another_boot),
+                TEST(test_the_boot_is_the_kernels_uuid),
+                TEST(test_a_boot_without_an_id_is_only_itself),
                 TEST(test_a_failed_fstat_costs_no_set),
                 TEST(test_too_few_descriptors_cost_no_set),
                 TEST(test_damaged_content_never_crashes_a_decider),
