@@ -196,7 +196,7 @@ const char *tk_files_check_together(struct tk_files *files)
         }
         if (!tk_rings_find(files, &rings))
                 return "the size of its rings is not that of the file events";
-        if (tk_unseal(atomic_load(&keys->retired)))
+        if (tk_files_retired(files))
                 return "a newer set of files takes its place";
         return NULL;
 }
@@ -426,6 +426,17 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
                 populate(&files);
         *ret_files = files;
         return TK_OK;
+}
+
+static bool deleted(const struct tk_area *area)
+{
+        struct stat status;
+        return fstat(area->fd, &status) == 0 && status.st_nlink == 0;
+}
+
+bool tk_files_orphaned(const struct tk_files *files)
+{
+        return deleted(&files->areas[TK_FILE_KEYS]) && deleted(&files->areas[TK_FILE_POLICY]);
 }
 
 enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file)

@@ -15,6 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Two, so that those who have a set mapped can still be told when one of them was deleted, or replaced. */
+#define RETIRED_IN 2
+static const enum tk_file retired_in[RETIRED_IN] = {TK_FILE_KEYS, TK_FILE_POLICY};
+
 const struct tk_gate_sizes tk_gate_sizes_default = {
         .named_buckets = 4096, .reservations = 4096, .rings = 32, .ring_events = 8192};
 
@@ -106,9 +110,15 @@ static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file 
         return TK_OK;
 }
 
-enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
-                            const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
-                            struct tk_fault *fault)
+static void remove_new(int dir_fd)
+{
+        for (int i = 0; i < TK_FILE_COUNT; i++)
+                unlinkat(dir_fd, tk_file_specs[i].new_name, 0);
+}
+
+enum tk_err tk_files_make(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
+                          const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
+                          struct tk_fault *fault)
 {
         struct tk_files files;
         tk_files_init(&files);
@@ -126,15 +136,38 @@ enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t
                 err = create_file(dir_fd, &files, (enum tk_file)i, &header,
                                   first_lines((enum tk_file)i, sizes), fault);
         }
-        if (!err)
-                atomic_store_explicit(&tk_files_keys_header(&files)->ring_events, tk_seal(sizes->ring_events),
-                                      memory_order_release);
+        if (err) {
+                remove_new(dir_fd);
+                tk_files_close(&files);
+                return err;
+        }
+        atomic_store_explicit(&tk_files_keys_header(&files)->ring_events, tk_seal(sizes->ring_events),
+                              memory_order_release);
+        *ret_files = files;
+        return TK_OK;
+}
+
+enum tk_err tk_files_put_in_place(int dir_fd, struct tk_fault *fault)
+{
+        enum tk_err err = TK_OK;
         for (int i = TK_FILE_COUNT - 1; i >= 0 && !err; i--)
                 if (renameat(dir_fd, tk_file_specs[i].new_name, dir_fd, tk_file_specs[i].name) < 0)
                         err = tk_files_system_fault(fault, tk_file_specs[i].name);
+        if (err)
+                remove_new(dir_fd);
+        return err;
+}
+
+enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
+                            const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
+                            struct tk_fault *fault)
+{
+        struct tk_files files;
+        enum tk_err err = tk_files_make(dir_fd, installation, incarnation, sizes, &files, fault);
+        if (err)
+                return err;
+        err = tk_files_put_in_place(dir_fd, fault);
         if (err) {
-                for (int i = 0; i < TK_FILE_COUNT; i++)
-                        unlinkat(dir_fd, tk_file_specs[i].new_name, 0);
                 tk_files_close(&files);
                 return err;
         }
@@ -142,24 +175,48 @@ enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t
         return TK_OK;
 }
 
-/* One byte range of a file that may be damaged in any way: written through the descriptor, where no page can fault. */
-static void retire_keys(int dir_fd)
+/* ---- retire ---- */
+
+void tk_files_set_retired(struct tk_files *files, bool retired)
 {
-        int fd = openat(dir_fd, tk_file_specs[TK_FILE_KEYS].name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        for (size_t i = 0; i < RETIRED_IN; i++)
+                atomic_store(&files->areas[retired_in[i]].header->retired, tk_seal(retired));
+}
+
+/* Whether nothing is there that anybody may have mapped as a file of a gate. */
+static bool no_file(int error)
+{
+        return error == ENOENT || error == ELOOP || error == EISDIR || error == ENXIO || error == ENODEV;
+}
+
+/* One word of a file that may be damaged in any way: written through the descriptor, where no page can fault. */
+static enum tk_err retire_file(int dir_fd, const char *name, struct tk_fault *fault)
+{
+        int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
-                return;
+                return no_file(errno) ? TK_OK : tk_files_system_fault(fault, name);
 
         struct stat status;
         uint64_t word = tk_seal(1);
         off_t offset = (off_t)offsetof(struct tk_format_header, retired);
-        if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= TK_FORMAT_HEADER_BYTES)
-                (void)!pwrite(fd, &word, sizeof word, offset);
+        enum tk_err err = TK_OK;
+        if (fstat(fd, &status) < 0)
+                err = tk_files_system_fault(fault, name);
+        else if (S_ISREG(status.st_mode) && status.st_size >= TK_FORMAT_HEADER_BYTES &&
+                 pwrite(fd, &word, sizeof word, offset) != (ssize_t)sizeof word)
+                err = tk_files_system_fault(fault, name);
         close(fd);
+        return err;
 }
 
-void tk_files_retire(int dir_fd)
+enum tk_err tk_files_retire(int dir_fd, struct tk_fault *fault)
 {
-        retire_keys(dir_fd);
+        for (size_t i = 0; i < RETIRED_IN; i++) {
+                enum tk_err err = retire_file(dir_fd, tk_file_specs[retired_in[i]].name, fault);
+                if (err)
+                        return err;
+        }
         for (int i = 0; i < TK_FILE_COUNT; i++)
                 unlinkat(dir_fd, tk_file_specs[i].name, 0);
+        return TK_OK;
 }

@@ -47,8 +47,9 @@ void tk_publisher_set_applied(struct tk_publisher *publisher, uint64_t feed_seq)
 uint64_t tk_publisher_applied(const struct tk_publisher *publisher);
 
 /*
- * Call about once a second: keeps gate time with the wall clock, extends the lease (lease_s 0: for ever), settles reservations that
- * nobody settled, forgets named limits that are whole again.
+ * Call about once a second: keeps gate time with the wall clock, extends the lease (lease_s 0: for ever, or a minute when the
+ * files were deleted, as no later daemon could retire them), settles reservations that nobody settled, forgets named limits
+ * that are whole again.
  * A wall clock that is off by more than 200 ms was stepped: gate time goes on as before, and follows when it has stayed so for a minute
  * or tk_publisher_confirm_time() says so.
  */

@@ -121,12 +121,16 @@ static void test_a_header_damaged_under_a_decider(void **state)
         }
         assert_code(test_decide(test, &ask), TK_CODE_valid);
 
-        static const off_t words[] = {offsetof(struct tk_format_header, retired),
-                                      offsetof(struct tk_format_header, lease_until_ms)};
-        for (size_t i = 0; i < 2; i++) {
-                flip(test, "keys", words[i], 0x10);
+        static const struct {
+                const char *file;
+                off_t at;
+        } words[] = {{"keys", offsetof(struct tk_format_header, retired)},
+                     {"policy", offsetof(struct tk_format_header, retired)},
+                     {"keys", offsetof(struct tk_format_header, lease_until_ms)}};
+        for (size_t i = 0; i < 3; i++) {
+                flip(test, words[i].file, words[i].at, 0x10);
                 assert_code(test_decide(test, &ask), TK_CODE_unavailable);
-                flip(test, "keys", words[i], 0x10);
+                flip(test, words[i].file, words[i].at, 0x10);
         }
 }
 
