@@ -55,19 +55,21 @@ static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installat
                 return err;
 
         const char *why;
-        uint64_t indexed_count;
+        struct tk_found found;
         const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
         if (memcmp(keys->installation, installation, sizeof keys->installation) != 0)
                 err = TK_CORRUPT;
         if (!err)
-                err = tk_publisher_verify(publisher, &indexed_count, &why);
+                err = tk_publisher_verify(publisher, &found, &why);
         if (!err)
-                err = tk_intern_rebuild(publisher, indexed_count);
+                err = tk_intern_rebuild(publisher, found.indexed_count);
         if (err) {
                 tk_files_close(&publisher->files);
                 forget_records(publisher);
+                return err;
         }
-        return err;
+        tk_foreign_set_count(publisher, found.foreign_count);
+        return TK_OK;
 }
 
 static enum tk_err draw_incarnation(uint64_t *ret_incarnation)

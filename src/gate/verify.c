@@ -255,7 +255,7 @@ static const char *check_lines(const struct survey *survey, enum tk_file file, l
         return why;
 }
 
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_indexed_count,
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, struct tk_found *ret_found,
                                 const char **ret_why)
 {
         struct survey survey = {
@@ -267,6 +267,7 @@ enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *
                 .subscription_home_lines =
                         tk_area_used(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTION_HOMES)),
         };
+        uint64_t foreign_count = 0;
         survey.marks = tk_calloc(survey.policy_lines, 1);
         survey.buffer = tk_calloc(1, BUFFER_BYTES + LINES_AHEAD * sizeof(struct tk_format_key));
         enum tk_err err = survey.marks && survey.buffer ? TK_OK : TK_NOMEM;
@@ -276,16 +277,18 @@ enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *
         if (!why)
                 why = check_lines(&survey, TK_FILE_KEYS, check_key);
         if (!why)
-                why = tk_foreign_check(publisher);
+                why = tk_foreign_check(publisher, &foreign_count);
         tk_free(survey.marks);
         tk_free(survey.buffer);
-        *ret_indexed_count = survey.indexed_count;
         *ret_why = why;
-        return why && !err ? TK_CORRUPT : err;
+        if (why)
+                return err ? err : TK_CORRUPT;
+        *ret_found = (struct tk_found){survey.indexed_count, foreign_count};
+        return TK_OK;
 }
 
 bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_why)
 {
-        uint64_t indexed_count;
-        return tk_publisher_verify(publisher, &indexed_count, ret_why) == TK_OK;
+        struct tk_found found;
+        return tk_publisher_verify(publisher, &found, ret_why) == TK_OK;
 }
