@@ -1,6 +1,6 @@
 /*
- * The kernel's id of this boot (boot.h), from its file in /proc: a UUID as text. One thread, at a start. A container shows that
- * of the machine, whose boot clock it has too.
+ * The kernel's id of this boot (boot.h), from its file in /proc: a UUID as text. One thread, at a start. A
+ * container shows that of the machine, whose boot clock it has too.
  */
 #include "gate/boot.h"
 

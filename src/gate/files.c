@@ -20,18 +20,22 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 /* clang-format off */
+#define NAMES(name) name, name ".new"
+#define HEADER      TK_FORMAT_HEADER_BYTES
 const struct tk_file_spec tk_file_specs[TK_FILE_COUNT] = {
-        [TK_FILE_KEYS]          = {"keys", "keys.new", "TKGKEYS", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_SUBSCRIPTIONS] = {"subscriptions", "subscriptions.new", "TKGSUBS", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_POLICY]        = {"policy", "policy.new", "TKGPOLI", TK_POLICY_LINE_BYTES, TK_POLICY_FIRST_LINE, 16 * GIB, 65536, 1},
-        [TK_FILE_FOREIGN]       = {"foreign", "foreign.new", "TKGFORN", 64, TK_FORMAT_HEADER_BYTES, 32 * GIB, 16, 0},
-        [TK_FILE_METERS]        = {"meters", "meters.new", "TKGMETR", 64, TK_FORMAT_HEADER_BYTES, 128 * GIB, 4096, 1},
-        [TK_FILE_KEY_HOMES]     = {"key_homes", "key_homes.new", "TKGKHOM", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_SUBSCRIPTION_HOMES] = {"subscription_homes", "subscription_homes.new", "TKGSHOM", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_RESERVATIONS]  = {"reservations", "reservations.new", "TKGRESV", TK_RESERVATION_LINE_BYTES, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
-        [TK_FILE_NAMED]         = {"named", "named.new", "TKGNAME", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
-        [TK_FILE_EVENTS]        = {"events", "events.new", "TKGEVNT", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
+        [TK_FILE_KEYS]          = {NAMES("keys"), "TKGKEYS", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_SUBSCRIPTIONS] = {NAMES("subscriptions"), "TKGSUBS", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_POLICY]        = {NAMES("policy"), "TKGPOLI", TK_POLICY_LINE_BYTES, TK_POLICY_FIRST_LINE, 16 * GIB, 65536, 1},
+        [TK_FILE_FOREIGN]       = {NAMES("foreign"), "TKGFORN", 64, HEADER, 32 * GIB, 16, 0},
+        [TK_FILE_METERS]        = {NAMES("meters"), "TKGMETR", 64, HEADER, 128 * GIB, 4096, 1},
+        [TK_FILE_KEY_HOMES]     = {NAMES("key_homes"), "TKGKHOM", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_SUBSCRIPTION_HOMES] = {NAMES("subscription_homes"), "TKGSHOM", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_RESERVATIONS]  = {NAMES("reservations"), "TKGRESV", TK_RESERVATION_LINE_BYTES, HEADER, 1 * GIB, 4096, 0},
+        [TK_FILE_NAMED]         = {NAMES("named"), "TKGNAME", 64, HEADER, 1 * GIB, 4096, 0},
+        [TK_FILE_EVENTS]        = {NAMES("events"), "TKGEVNT", 64, HEADER, 1 * GIB, 4096, 0},
 };
+#undef NAMES
+#undef HEADER
 /* clang-format on */
 
 void tk_files_init(struct tk_files *files)
@@ -59,8 +63,8 @@ static uint64_t word_of(const _Atomic uint64_t *word)
 }
 
 /*
- * How often gate time was put back comes first, and the publisher stores it last: who reads that it was puts no usage down under the
- * new count by the time of before.
+ * How often gate time was put back comes first, and the publisher stores it last: who reads that it was puts
+ * no usage down under the new count by the time of before.
  */
 static struct tk_put_back put_back(const struct tk_format_header *keys)
 {
@@ -328,8 +332,8 @@ static enum tk_err check_mapped(const struct tk_files *files, enum tk_file file,
 }
 
 /*
- * What the system refuses says nothing of the file: only what was seen in it makes it TK_CORRUPT, which costs the daemon
- * its set.
+ * What the system refuses says nothing of the file: only what was seen in it makes it TK_CORRUPT, which costs
+ * the daemon its set.
  */
 static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file file,
                              enum tk_file_access access, struct tk_fault *fault)
@@ -371,8 +375,9 @@ enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format
 }
 
 /*
- * Have the pages of what is in use entered at once: one by one, at the first touch of each, they cost a decision a microsecond, which
- * with ten million keys goes on for a million decisions. A system that cannot do it does it later.
+ * Have the pages of what is in use entered at once: one by one, at the first touch of each, they cost a
+ * decision a microsecond, which with ten million keys goes on for a million decisions. A system that cannot
+ * do it does it later.
  */
 static void populate(const struct tk_files *files)
 {
@@ -385,8 +390,9 @@ static void populate(const struct tk_files *files)
 }
 
 /*
- * Files that outlived the boot, on a disk: boot time began anew, and everything in them that is a time of it means another
- * instant. Where a program is shown no boot id, only files of one that was shown none either are its own.
+ * Files that outlived the boot, on a disk: boot time began anew, and everything in them that is a time of it
+ * means another instant. Where a program is shown no boot id, only files of one that was shown none either
+ * are its own.
  */
 static enum tk_err check_boot(const struct tk_files *files, struct tk_fault *fault)
 {

@@ -1,6 +1,6 @@
 /*
- * The inside of files.c and new_files.c: what each file of a set is, and what both do with one. Called by these two only,
- * in their thread. Never seen by the rest of the gate, which has gate/files.h.
+ * The inside of files.c and new_files.c: what each file of a set is, and what both do with one. Called by
+ * these two only, in their thread. Never seen by the rest of the gate, which has gate/files.h.
  */
 #ifndef TK_GATE_FILES_INSIDE_H
 #define TK_GATE_FILES_INSIDE_H

@@ -127,7 +127,10 @@ const char *tk_foreign_check(const struct tk_publisher *publisher, uint64_t *ret
                 if (tk_foreign_number(entry) >= tk_area_used(tk_publisher_area(publisher, TK_FILE_KEYS)))
                         return "foreign: an entry names a key that does not exist";
         }
-        /* Not compared with foreign_count: a daemon that was killed between an entry, or a table, and its count left another. */
+        /*
+         * Not compared with foreign_count: a daemon that was killed between an entry, or a table, and its
+         * count left another.
+         */
         if (table.entries && found > (UINT64_C(1) << table.log2) / 2)
                 return "foreign: the table is too full";
         *ret_count = found;

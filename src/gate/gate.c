@@ -1,6 +1,6 @@
 /*
- * A decider's handle: open the files that the daemon made, tell the time and whether the gate may decide at all. Opening and
- * closing happens in one thread; everything else in any. Never waits for the daemon.
+ * A decider's handle: open the files that the daemon made, tell the time and whether the gate may decide at
+ * all. Opening and closing happens in one thread; everything else in any. Never waits for the daemon.
  */
 #include "core/alloc.h"
 #include "gate/dir.h"

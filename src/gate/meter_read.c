@@ -1,7 +1,8 @@
 /*
- * Reading meters (meter_read.h). The binding of an owner is read before and after its meter: when the publisher moved it between, all
- * is read again; all loads acquire, so that the second look comes last. What the publisher still has to add to a meter that it moved is
- * added within microseconds, and read the next time.
+ * Reading meters (meter_read.h). The binding of an owner is read before and after its meter: when the
+ * publisher moved it between, all is read again; all loads acquire, so that the second look comes last. What
+ * the publisher still has to add to a meter that it moved is added within microseconds, and read the next
+ * time.
  */
 #include "gate/meter_read.h"
 
@@ -56,7 +57,10 @@ static bool before_put_back(const struct tk_slot *value, const struct tk_moment 
         return value->hi >> TK_WINDOW_PERIOD_BITS != now->back.times;
 }
 
-/* Units, and the period they were used in: what counts still from before gate time was put back was used in the present one. */
+/*
+ * Units, and the period they were used in: what counts still from before gate time was put back was used in
+ * the present one.
+ */
 static struct tk_slot used_of(const struct tk_slot *slot, const struct tk_format_limit *limit,
                               int64_t anchor_s, const struct tk_moment *now)
 {

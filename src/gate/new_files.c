@@ -1,6 +1,7 @@
 /*
- * Make a new set of shared files, and retire the one that it replaces. Called by the daemon, from one thread, while it has
- * the lock of the directory. Never looks at what stands in a file that is there already: opening and checking are files.c's.
+ * Make a new set of shared files, and retire the one that it replaces. Called by the daemon, from one thread,
+ * while it has the lock of the directory. Never looks at what stands in a file that is there already: opening
+ * and checking are files.c's.
  */
 #include "gate/files_inside.h"
 

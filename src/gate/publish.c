@@ -1,6 +1,7 @@
 /*
- * The publisher: take the directory, adopt its files or make new ones, keep the lease, make room. One thread, the daemon's. What
- * it publishes stands in intern.c, compile.c and publish_lines.c; gate time is clock.c's. Never waits for a decider.
+ * The publisher: take the directory, adopt its files or make new ones, keep the lease, make room. One thread,
+ * the daemon's. What it publishes stands in intern.c, compile.c and publish_lines.c; gate time is clock.c's.
+ * Never waits for a decider.
  */
 #include "gate/publisher.h"
 
@@ -16,8 +17,9 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 /*
- * Somebody deleted the files under the daemon, which wants no lease. It goes on, and so do deciders that have them open; but
- * the next daemon cannot reach them to say that they are out of date, so they must end with this one.
+ * Somebody deleted the files under the daemon, which wants no lease. It goes on, and so do deciders that have
+ * them open; but the next daemon cannot reach them to say that they are out of date, so they must end with
+ * this one.
  */
 #define ORPHAN_LEASE_S 60
 

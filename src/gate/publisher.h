@@ -1,6 +1,7 @@
 /*
- * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, spares.c, foreign.c and verify.c share. All of it
- * runs in the one thread that publishes. Internal to the gate; the daemon sees gate/publish.h.
+ * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, spares.c,
+ * foreign.c and verify.c share. All of it runs in the one thread that publishes. Internal to the gate; the
+ * daemon sees gate/publish.h.
  */
 #ifndef TK_GATE_PUBLISHER_H
 #define TK_GATE_PUBLISHER_H
@@ -13,7 +14,10 @@
 #include "gate/publish.h"
 #include "gate/reserve.h"
 
-/* No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key may carry well below. */
+/*
+ * No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key
+ * may carry well below.
+ */
 #define TK_POLICY_BYTES_MAX 65536
 /* Names are at most so long, of which an environment's record has two; and no such record is larger. */
 #define TK_POLICY_NAME_MAX  1024
@@ -122,8 +126,8 @@ struct tk_extent_of {
 };
 
 /*
- * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one with the usage copied.
- * An owner that was never bound gets its home, where one line is enough.
+ * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one
+ * with the usage copied. An owner that was never bound gets its home, where one line is enough.
  *   ret_binding  what to store in the line; tk_extent_finish() after that
  */
 enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t policy,
@@ -160,8 +164,8 @@ enum tk_err tk_foreign_reserve(struct tk_publisher *publisher);
 void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uint64_t number);
 
 /*
- * NULL when its table is sound; else what is not. foreign_count is no part of that: it only says when to double the table, and
- * a daemon that was killed may have left it wrong.
+ * NULL when its table is sound; else what is not. foreign_count is no part of that: it only says when to
+ * double the table, and a daemon that was killed may have left it wrong.
  *   ret_count  entries, where it is sound: what to set it to before anything is inserted
  */
 const char *tk_foreign_check(const struct tk_publisher *publisher, uint64_t *ret_count);

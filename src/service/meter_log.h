@@ -1,7 +1,8 @@
 /*
- * The durability of meters: each second, what changed goes to the journal in the data directory (docs/formats/meter-journal.md), and
- * now and then to the registry (usage_flush.h). Whoever reads the events says whose meters changed; beside that a slow walk looks
- * at every owner within a minute, since a decider that is broken into may charge without an event. Never delays a decision.
+ * The durability of meters: each second, what changed goes to the journal in the data directory
+ * (docs/formats/meter-journal.md), and now and then to the registry (usage_flush.h). Whoever reads the events
+ * says whose meters changed; beside that a slow walk looks at every owner within a minute, since a decider
+ * that is broken into may charge without an event. Never delays a decision.
  *
  * The journal's work is done on a thread of its own, once for each tick.
  */
@@ -35,9 +36,10 @@ void tk_meter_log_tick(struct tk_meter_log *log);
 void tk_meter_log_wait(struct tk_meter_log *log);
 
 /*
- * Whose meter has changed, after it has. Any thread, lock-free. Numbers that no owner has are safe. touch_all: it is not known whose;
- * then all are looked at that were used since the last second. Routes and named limits are looked at in every second: they
- * are few, so that touch_route is for symmetry and does nothing.
+ * Whose meter has changed, after it has. Any thread, lock-free. Numbers that no owner has are safe.
+ * touch_all: it is not known whose; then all are looked at that were used since the last second. Routes and
+ * named limits are looked at in every second: they are few, so that touch_route is for symmetry and does
+ * nothing.
  */
 void tk_meter_log_touch_key(struct tk_meter_log *log, uint64_t number);
 void tk_meter_log_touch_subscription(struct tk_meter_log *log, uint64_t id);

@@ -1,5 +1,6 @@
 /*
- * A pass (pass.h): re-reads objects in its transaction and publishes what they are now. One thread, under the feeder's mutex.
+ * A pass (pass.h): re-reads objects in its transaction and publishes what they are now. One thread, under the
+ * feeder's mutex.
  */
 #include "service/pass.h"
 

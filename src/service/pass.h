@@ -1,6 +1,7 @@
 /*
- * One pass over the registry by the feeder (publisher.c): what its objects are now, handed to the gate's publisher. Whatever a
- * feed row said of an object, its present state is published, so every step may be repeated. One thread at a time.
+ * One pass over the registry by the feeder (publisher.c): what its objects are now, handed to the gate's
+ * publisher. Whatever a feed row said of an object, its present state is published, so every step may be
+ * repeated. One thread at a time.
  */
 #ifndef TK_SERVICE_PASS_H
 #define TK_SERVICE_PASS_H

@@ -1,7 +1,8 @@
 /*
- * The feeder (see publisher.h): follows the feed, and has a pass (pass.h) hand the present state of what a row names to the
- * gate's publisher. Re-reading makes every step repeatable: a newer state twice, or an older feed row late, is harmless.
- * One thread at a time inside, by a mutex: the registry's writer, and now and then the daemon's timer.
+ * The feeder (see publisher.h): follows the feed, and has a pass (pass.h) hand the present state of what a
+ * row names to the gate's publisher. Re-reading makes every step repeatable: a newer state twice, or an older
+ * feed row late, is harmless. One thread at a time inside, by a mutex: the registry's writer, and now and
+ * then the daemon's timer.
  */
 #include "service/publisher.h"
 
@@ -39,8 +40,9 @@ struct replay_job {
 };
 
 /*
- * A row that cannot be applied, for want of room, does not keep later ones from being applied: one of them may be a
- * revocation. But the sequence stops before it, so that it is tried again and nobody is told meanwhile that all is in force.
+ * A row that cannot be applied, for want of room, does not keep later ones from being applied: one of them
+ * may be a revocation. But the sequence stops before it, so that it is tried again and nobody is told
+ * meanwhile that all is in force.
  */
 static void apply_row(struct replay_job *job, struct tk_pass *pass, const struct tk_feed_row *row)
 {
@@ -111,7 +113,10 @@ static enum tk_err read_feed_last(struct tk_txn *txn, void *context)
         return tk_feed_last(txn, context);
 }
 
-/* Files that are ahead of the registry belong to a later life of it than the one restored now: they cannot be trusted. */
+/*
+ * Files that are ahead of the registry belong to a later life of it than the one restored now: they cannot be
+ * trusted.
+ */
 static enum tk_err bring_up(struct tk_feeder *feeder, uint64_t applied_seq, struct tk_fault *fault)
 {
         uint64_t committed_seq = 0;
