@@ -1,7 +1,7 @@
 /*
- * Why a request would be admitted or refused: the same checks as decide.c, in the same order, each with what was compared.
- * Works on copies of the limits' slots, so that it charges nothing; counts nothing. Any thread; not for the hot path.
- * Never prints a key, nor anything that a key could be found with.
+ * Why a request would be admitted or refused: the same checks as decide.c, in the same order, each with what
+ * was compared. Works on copies of the limits' slots, so that it charges nothing; counts nothing. Any thread;
+ * not for the hot path. Never prints a key, nor anything that a key could be found with.
  */
 #include "gate/request.h"
 

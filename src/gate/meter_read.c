@@ -62,7 +62,10 @@ static bool before_put_back(const struct tk_slot *value, const struct tk_moment 
         return value->hi >> TK_WINDOW_PERIOD_BITS != now->back.times;
 }
 
-/* Units, and the period they were used in: what counts still from before gate time was put back was used in the present one. */
+/*
+ * Units, and the period they were used in: what counts still from before gate time was put back was used in
+ * the present one.
+ */
 static struct tk_slot used_of(const struct tk_slot *slot, const struct tk_format_limit *limit,
                               int64_t anchor_s, const struct tk_moment *now)
 {

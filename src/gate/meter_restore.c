@@ -1,7 +1,7 @@
 /*
- * Raising meters (meter_restore.h). One thread, the publisher's. A slot's 16 bytes as one number grow with what is charged: a
- * window's period stands above what was used in it, a rate's arrival time is one number. So these are raised in the same way, to the
- * larger number.
+ * Raising meters (meter_restore.h). One thread, the publisher's. A slot's 16 bytes as one number grow with
+ * what is charged: a window's period stands above what was used in it, a rate's arrival time is one number.
+ * So these are raised in the same way, to the larger number.
  */
 #include "gate/meter_restore.h"
 
@@ -306,7 +306,10 @@ static void raise_limit(const struct tk_meter_restorer *restorer, const struct o
 
 /* ---- named limits ---- */
 
-/* In which period a window's time is, only the hashed definition could tell: of those the last record counts, in the journal's order. */
+/*
+ * In which period a window's time is, only the hashed definition could tell: of those the last record counts,
+ * in the journal's order.
+ */
 static void restore_named_slot(const struct tk_meter_restorer *restorer, struct tk_slot *slot,
                                const struct tk_meter_limit *limit, uint64_t gate_ns)
 {

@@ -1,7 +1,8 @@
 /*
- * Records to meters: raises the meters of a gate that was made anew to what the journal and the registry say they held. The
- * publisher's thread, after everything is published and before the feed sequence is stored. Never lowers anything, so it may be
- * done again, with older records among newer ones, and even while deciders charge.
+ * Records to meters: raises the meters of a gate that was made anew to what the journal and the registry say
+ * they held. The publisher's thread, after everything is published and before the feed sequence is stored.
+ * Never lowers anything, so it may be done again, with older records among newer ones, and even while
+ * deciders charge.
  */
 #ifndef TK_GATE_METER_RESTORE_H
 #define TK_GATE_METER_RESTORE_H

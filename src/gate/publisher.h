@@ -1,6 +1,7 @@
 /*
- * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, spares.c, foreign.c and verify.c share. All of it
- * runs in the one thread that publishes. Internal to the gate; the daemon sees gate/publish.h.
+ * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, spares.c,
+ * foreign.c and verify.c share. All of it runs in the one thread that publishes. Internal to the gate; the
+ * daemon sees gate/publish.h.
  */
 #ifndef TK_GATE_PUBLISHER_H
 #define TK_GATE_PUBLISHER_H
@@ -13,7 +14,10 @@
 #include "gate/publish.h"
 #include "gate/reserve.h"
 
-/* No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key may carry well below. */
+/*
+ * No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key
+ * may carry well below.
+ */
 #define TK_POLICY_BYTES_MAX 65536
 /* Names are at most so long, of which an environment's record has two; and no such record is larger. */
 #define TK_POLICY_NAME_MAX  1024
@@ -65,7 +69,7 @@ static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publi
 
 /*
  * Index an arena that passed tk_publisher_verify(); link what a killed daemon left unlinked. TK_NOMEM.
- *   indexed_count  what that counted
+ *   indexed_count  records that are no consumers, as that counted them
  */
 enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t indexed_count);
 
@@ -164,16 +168,26 @@ bool tk_spares_take(struct tk_publisher *publisher, uint32_t lines, uint32_t *re
 enum tk_err tk_foreign_reserve(struct tk_publisher *publisher);
 void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uint64_t number);
 
-/* NULL when its table is sound; else what is not. */
-const char *tk_foreign_check(const struct tk_publisher *publisher);
+/*
+ * NULL when its table is sound; else what is not. foreign_count is no part of that: it only says when to
+ * double the table, and a daemon that was killed may have left it wrong.
+ *   ret_count  entries, where it is sound: what to set it to before anything is inserted
+ */
+const char *tk_foreign_check(const struct tk_publisher *publisher, uint64_t *ret_count);
+void tk_foreign_set_count(struct tk_publisher *publisher, uint64_t count);
 
 /* ---- verify.c ---- */
 
+struct tk_found {
+        uint64_t indexed_count; /* records in the arena that are no consumers */
+        uint64_t foreign_count; /* entries in the index of imported keys */
+};
+
 /*
  * As tk_publisher_check(). TK_CORRUPT, and why; TK_NOMEM, which says nothing of the files.
- *   ret_indexed_count  records in the arena that are no consumers
+ *   ret_found  written on success
  */
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_indexed_count,
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, struct tk_found *ret_found,
                                 const char **ret_why);
 
 #endif

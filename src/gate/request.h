@@ -1,7 +1,7 @@
 /*
- * One request on its way through the checks. A tk_request lives on the stack of the thread that asks; the checks fill it
- * in their order, each relying on those before it. decide.c and explain.c walk the same table of checks, so they cannot
- * disagree. Internal to the gate.
+ * One request on its way through the checks. A tk_request lives on the stack of the thread that asks; the
+ * checks fill it in their order, each relying on those before it. decide.c and explain.c walk the same table
+ * of checks, so they cannot disagree. Internal to the gate.
  */
 #ifndef TK_GATE_REQUEST_H
 #define TK_GATE_REQUEST_H
@@ -102,8 +102,9 @@ struct tk_request {
 };
 
 /*
- * The checks in their order (DESIGN.md section 5): code, function, and explain.c's function that says what it compared. A check returns whether it
- * passed. `unavailable` stands before the limits, because they are charged.
+ * The checks in their order (DESIGN.md section 5): code, function, and explain.c's function that says what it
+ * compared. A check returns whether it passed. `unavailable` stands before the limits, because they are
+ * charged.
  */
 #define TK_CHECKS(X)                                                                                         \
         X(missing_key, tk_check_presented, describe_presented)                                               \
@@ -126,8 +127,9 @@ TK_CHECKS(X)
 #undef X
 
 /*
- * Begin: zero the answer, have the key's lines fetched, hash the key, read the clock. In this order: the hash does not wait for where the
- * line is, so the processor does both at once, which a clock between them would forbid; and the clock is read while the lines come.
+ * Begin: zero the answer, have the key's lines fetched, hash the key, read the clock. In this order: the hash
+ * does not wait for where the line is, so the processor does both at once, which a clock between them would
+ * forbid; and the clock is read while the lines come.
  */
 void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const struct tk_ask *ask,
                      struct tk_answer *answer);

@@ -1,6 +1,7 @@
 /*
- * Reading a meter without charging it: what a key or a subscription has used. For the daemon's replies and the command line; any
- * thread. What is counted goes on over a power cut (meter_restore.h). The counters are read one by one while deciders count, so they may be a request apart from each other.
+ * Reading a meter without charging it: what a key or a subscription has used. For the daemon's replies and
+ * the command line; any thread. What is counted goes on over a power cut (meter_restore.h). The counters are
+ * read one by one while deciders count, so they may be a request apart from each other.
  */
 #include "gate/request.h"
 

@@ -1,6 +1,7 @@
 /*
- * From the gate's answer to one in the words of the public header, and from that to the headers of an HTTP answer. In the decision
- * path: allocates nothing. What a caller's struct has beyond ours is zeroed: a later version's fields, which we do not know.
+ * From the gate's answer to one in the words of the public header, and from that to the headers of an HTTP
+ * answer. In the decision path: allocates nothing. What a caller's struct has beyond ours is zeroed: a later
+ * version's fields, which we do not know.
  */
 #include "core/id.h"
 #include "gate/fields.h"

@@ -1,9 +1,10 @@
 /*
- * What the files of src/lib share: the handle of libtollkeeper, its sets of files, and how the gate's errors and words become those
- * of the public header. Internal to the library; nothing here is exported.
+ * What the files of src/lib share: the handle of libtollkeeper, its sets of files, and how the gate's errors
+ * and words become those of the public header. Internal to the library; nothing here is exported.
  *
- * A handle has one current set, which deciding threads read once a decision, and sets that were current before, which stay
- * mapped until the handle is closed: a thread may be inside one at any time, and texts of answers point into them.
+ * A handle has one current set, which deciding threads read once a decision, and sets that were current
+ * before, which stay mapped until the handle is closed: a thread may be inside one at any time, and texts of
+ * answers point into them.
  */
 #ifndef TK_LIB_HANDLE_H
 #define TK_LIB_HANDLE_H
@@ -108,8 +109,8 @@ void tk_lib_answer_write(const struct tk_lib_set *set, const struct tollkeeper_a
 void tk_lib_answer_refuse(const char *why, struct tollkeeper_answer *ret_answer);
 
 /*
- * error.c: an outcome in the words of the header, and its reason into the caller's struct, where it gave one. Empty on success.
- * tk_lib_error() is for what has no fault; its text is a sentence with its mend.
+ * error.c: an outcome in the words of the header, and its reason into the caller's struct, where it gave one.
+ * Empty on success. tk_lib_error() is for what has no fault; its text is a sentence with its mend.
  */
 enum tollkeeper_result tk_lib_result(enum tk_err err, const struct tk_fault *fault,
                                      struct tollkeeper_error *ret_error);

@@ -1,6 +1,6 @@
 /*
- * From a question in the words of the public header to one in the gate's. In the decision path: allocates nothing. Trusts the
- * caller's pointers, as any C function, and nothing else.
+ * From a question in the words of the public header to one in the gate's. In the decision path: allocates
+ * nothing. Trusts the caller's pointers, as any C function, and nothing else.
  */
 #include "lib/handle.h"
 

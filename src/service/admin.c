@@ -1,6 +1,6 @@
 /*
- * The built-in API `tollkeeper`: made on the first start, its scopes brought up to service/admin.h on each, so that a newer
- * program's scopes are there after an upgrade. Called once, by tk_service_open().
+ * The built-in API `tollkeeper`: made on the first start, its scopes brought up to service/admin.h on each,
+ * so that a newer program's scopes are there after an upgrade. Called once, by tk_service_open().
  */
 #include "service/internal.h"
 

@@ -57,8 +57,8 @@ enum tk_err tk_op_read(struct tk_op *op, tk_txn_fn *run, void *context);
 enum tk_err tk_op_write(struct tk_op *op, enum tk_lane lane, tk_txn_fn *run, void *context);
 
 /*
- * Inside a write, before anything is recorded that the gate must be told: make sure that it has room. TK_FULL with its fault.
- * Called once for each object; the room is given back when the write is over.
+ * Inside a write, before anything is recorded that the gate must be told: make sure that it has room. TK_FULL
+ * with its fault. Called once for each object; the room is given back when the write is over.
  */
 enum tk_err tk_op_reserve(struct tk_op *op, const struct tk_publish_room *room);
 enum tk_err tk_op_reserve_scopes(struct tk_op *op, uint64_t api_id, const struct tk_str *scopes,
@@ -124,8 +124,8 @@ enum tk_err tk_value_limits(struct tk_fault *fault, const struct tk_input_limits
 enum tk_err tk_value_scopes(struct tk_fault *fault, const struct tk_input_list *input,
                             struct tk_str ret_scopes[TK_KEY_SCOPES_MAX], uint32_t *ret_count);
 /*
- * Where a pattern stands in the list that was given: `/scopes/2`. Empty when it is not there: then it is one that the key had
- * before, and no member of the body is to blame.
+ * Where a pattern stands in the list that was given: `/scopes/2`. Empty when it is not there: then it is one
+ * that the key had before, and no member of the body is to blame.
  */
 void tk_scope_place(const struct tk_input_list *given, struct tk_str pattern,
                     char ret_field[TK_FIELD_PATH_MAX]);
@@ -163,15 +163,18 @@ enum tk_err tk_find_key(struct tk_op *op, struct tk_txn *txn, struct tk_str id_t
 enum tk_err tk_refuse_builtin(struct tk_op *op, struct tk_str api_name);
 
 /*
- * `wanted` for the API `tollkeeper`: the caller must hold all of it. TK_DENIED with its fault, which points into the list that
- * was given.
+ * `wanted` for the API `tollkeeper`: the caller must hold all of it. TK_DENIED with its fault, which points
+ * into the list that was given.
  */
 enum tk_err tk_refuse_escalation(struct tk_op *op, struct tk_str api_name, const struct tk_input_list *given,
                                  const struct tk_str *wanted, uint32_t count);
 
 bool tk_caller_holds(const struct tk_caller *caller, struct tk_str wanted);
 
-/* What a body names and nobody has made: the caller may make it only with the scope that this takes. TK_DENIED with its fault. */
+/*
+ * What a body names and nobody has made: the caller may make it only with the scope that this takes.
+ * TK_DENIED with its fault.
+ */
 enum tk_err tk_refuse_making(struct tk_op *op, struct tk_str scope, const char *field, const char *kind,
                              struct tk_str name);
 

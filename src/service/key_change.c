@@ -1,7 +1,7 @@
 /*
- * Changing keys: what they may do, how long they live, and whether they live at all. When a call here returns TK_OK the
- * change is durable and no decision that starts later is made by the old state: the writer answers only after the feeder
- * has published.
+ * Changing keys: what they may do, how long they live, and whether they live at all. When a call here returns
+ * TK_OK the change is durable and no decision that starts later is made by the old state: the writer answers
+ * only after the feeder has published.
  * Called from any thread; the static job functions run on the registry's writer thread.
  */
 #include "service/internal.h"
@@ -132,7 +132,10 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
         err = refuse_revoked(job);
         if (err == TK_OK)
                 err = tk_value_text(job->op.fault, "/reason", job->reason, REASON_MAX);
-        /* Resuming gives back what the key was granted; taking away, a leaked key say, is for whoever may change keys. */
+        /*
+         * Resuming gives back what the key was granted; taking away, a leaked key say, is for whoever may
+         * change keys.
+         */
         if (err == TK_OK && job->state == TK_STATE_ACTIVE)
                 err = tk_refuse_escalation(&job->op, job->key->api_name, &(struct tk_input_list){0},
                                            job->key->scopes, job->key->scope_count);

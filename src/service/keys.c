@@ -138,8 +138,8 @@ static enum tk_err make_subscription(struct issue_job *job, struct tk_txn *txn, 
 }
 
 /*
- * Without a subscription there are no shared limits; the plan `open` has none either, but can be given some later. So a caller who
- * may not make them goes without.
+ * Without a subscription there are no shared limits; the plan `open` has none either, but can be given some
+ * later. So a caller who may not make them goes without.
  */
 static enum tk_err ensure_subscription(struct issue_job *job, struct tk_txn *txn)
 {
@@ -362,7 +362,10 @@ enum tk_err tk_key_merge(struct tk_op *op, const struct tk_input_key *input, str
         return tk_value_validity(fault, inout->not_before_s, inout->expires_s);
 }
 
-/* `forecast:*` is known when some scope of the resource is: a slip in the name would otherwise grant nothing, silently. */
+/*
+ * `forecast:*` is known when some scope of the resource is: a slip in the name would otherwise grant nothing,
+ * silently.
+ */
 static enum tk_err pattern_known(struct tk_op *op, const struct tk_scope *known, size_t count,
                                  const struct tk_input_list *given, struct tk_str pattern)
 {

@@ -1,7 +1,8 @@
 /*
- * The journal's work of a second (meter_log.h): choose whose meters are written, write them in frames, sync; then a piece of a new file,
- * where one is under construction. All of it on the log's thread, but for touches and counters. What could not be made durable is chosen
- * again in the next second: values are absolute, so nothing is lost by that.
+ * The journal's work of a second (meter_log.h): choose whose meters are written, write them in frames, sync;
+ * then a piece of a new file, where one is under construction. All of it on the log's thread, but for touches
+ * and counters. What could not be made durable is chosen again in the next second: values are absolute, so
+ * nothing is lost by that.
  */
 #include "service/meter_log.h"
 
@@ -346,8 +347,8 @@ static void step(void *context)
 }
 
 /*
- * What is new to the file: what was used since its last frame, where that is of this gate. A gate that was made anew holds what the file and
- * the registry say. Else all that was ever used.
+ * What is new to the file: what was used since its last frame, where that is of this gate. A gate that was
+ * made anew holds what the file and the registry say. Else all that was ever used.
  */
 static void begin_since(struct tk_meter_log *log)
 {

@@ -1,7 +1,8 @@
 /*
- * The durability of meters: each second, what changed goes to the journal in the data directory (docs/formats/meter-journal.md), and
- * now and then to the registry (usage_flush.h). Whoever reads the events says whose meters changed; beside that a slow walk looks
- * at every owner within a minute, since a decider that is broken into may charge without an event. Never delays a decision.
+ * The durability of meters: each second, what changed goes to the journal in the data directory
+ * (docs/formats/meter-journal.md), and now and then to the registry (usage_flush.h). Whoever reads the events
+ * says whose meters changed; beside that a slow walk looks at every owner within a minute, since a decider
+ * that is broken into may charge without an event. Never delays a decision.
  *
  * The journal's work is done on a thread of its own, once for each tick.
  */

@@ -1,6 +1,6 @@
 /*
- * Recovery of meters (meter_recovery.h). Memory is bounded by one frame, whatever there is to read. The order of the sources does
- * not matter: each record only raises.
+ * Recovery of meters (meter_recovery.h). Memory is bounded by one frame, whatever there is to read. The order
+ * of the sources does not matter: each record only raises.
  */
 #include "service/meter_recovery.h"
 

@@ -1,6 +1,7 @@
 /*
- * Giving a gate that was made anew its meters back: from the registry's usage and from the journal. Called by the feeder, on the
- * thread that opens the service, after everything is published and before deciders may admit (service/publisher.h).
+ * Giving a gate that was made anew its meters back: from the registry's usage and from the journal. Called by
+ * the feeder, on the thread that opens the service, after everything is published and before deciders may
+ * admit (service/publisher.h).
  */
 #ifndef TK_SERVICE_METER_RECOVERY_H
 #define TK_SERVICE_METER_RECOVERY_H
@@ -20,8 +21,8 @@ struct tk_meter_recovery {
 };
 
 /*
- * Raise all meters. `context` is a struct tk_meter_recovery. Whatever fails, it may be done again from the start. TK_IO, TK_NOMEM, and what the
- * registry says.
+ * Raise all meters. `context` is a struct tk_meter_recovery. Whatever fails, it may be done again from the
+ * start. TK_IO, TK_NOMEM, and what the registry says.
  */
 enum tk_err tk_meter_recover(void *context, struct tk_publisher *publisher);
 

@@ -1,6 +1,7 @@
 /*
- * What keeps the gate's meters: recovery at start, the journal, the flush to the registry, in the order in which they need each other.
- * Opened, ticked and closed by service.c; told of events by the drainer's thread. Their files say how.
+ * What keeps the gate's meters: recovery at start, the journal, the flush to the registry, in the order in
+ * which they need each other. Opened, ticked and closed by service.c; told of events by the drainer's thread.
+ * Their files say how.
  */
 #ifndef TK_SERVICE_METERS_H
 #define TK_SERVICE_METERS_H
@@ -38,8 +39,8 @@ void tk_meters_wait(struct tk_meters *meters);
 enum tk_err tk_meters_flush(struct tk_meters *meters);
 
 /*
- * How often the owner was refused, ever: a meter counts modulo 2^32 (`count`), the registry's rows keep the total. Any thread; reads the
- * registry. Where it cannot be read, the count.
+ * How often the owner was refused, ever: a meter counts modulo 2^32 (`count`), the registry's rows keep the
+ * total. Any thread; reads the registry. Where it cannot be read, the count.
  */
 uint64_t tk_meters_refused(struct tk_meters *meters, const struct tk_meter_owner *owner, uint32_t count);
 

@@ -1,7 +1,7 @@
 /*
- * One operation of a use case: its transaction, the change record that goes with every write, If-Match, idempotency, and
- * look-ups by name that say what was missing. Called by the noun files of this folder, on the caller's thread or, inside
- * a write, on the writer thread while the caller waits.
+ * One operation of a use case: its transaction, the change record that goes with every write, If-Match,
+ * idempotency, and look-ups by name that say what was missing. Called by the noun files of this folder, on
+ * the caller's thread or, inside a write, on the writer thread while the caller waits.
  */
 #include "registry/canonical.h"
 #include "service/internal.h"

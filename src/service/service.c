@@ -1,6 +1,6 @@
 /*
- * The life of the service: open everything in order, close it in the opposite one, tick once a second, and tell whether it is
- * ready. One service a data directory.
+ * The life of the service: open everything in order, close it in the opposite one, tick once a second, and
+ * tell whether it is ready. One service a data directory.
  */
 #include "service/internal.h"
 

@@ -6,8 +6,9 @@
  * Owns: the registry, the publisher of the gate, the secrets. Checks: every value, every reference, every right beyond
  * the scope that the route demands (nobody grants what they do not hold). Never: parses HTTP or JSON requests.
  *
- * Conventions: inputs are borrowed for the call. Results are records whose text lives in `arena`. On any error `fault` says
- * which field, what is wrong and how to mend it. Fields are named as in the JSON of docs/openapi.yaml.
+ * Conventions: inputs are borrowed for the call. Results are records whose text lives in `arena`. On any
+ * error `fault` says which field, what is wrong and how to mend it. Fields are named as in the JSON of
+ * docs/openapi.yaml.
  */
 #ifndef TK_SERVICE_SERVICE_H
 #define TK_SERVICE_SERVICE_H
@@ -73,7 +74,10 @@ uint64_t tk_service_now_ns(const struct tk_service *service);
 /* Ready: the registry answers and the gate has applied all that is committed. Else *ret_why (static storage). */
 bool tk_service_ready(struct tk_service *service, const char **ret_why);
 
-/* Once a second from the daemon's timer: clock offset, lease, publication that failed before, old idempotency records. */
+/*
+ * Once a second from the daemon's timer: clock offset, lease, publication that failed before, old idempotency
+ * records.
+ */
 void tk_service_tick(struct tk_service *service);
 
 /* ---- who asks ---- */
@@ -271,7 +275,10 @@ struct tk_input_key {
         struct tk_input_limits limits;
         struct tk_input_list cidrs, origins, methods, paths; /* members of `restrictions` */
         struct tk_input_time not_before, expires_at;
-        /* Make what is missing: API, environment, scopes, consumer, and a subscription to the plan `open` (no limits). */
+        /*
+         * Make what is missing: API, environment, scopes, consumer, and a subscription to the plan `open` (no
+         * limits).
+         */
         bool create_missing;
 };
 
@@ -298,8 +305,9 @@ enum tk_err tk_service_key_update(struct tk_service *service, const struct tk_ca
                                   struct tk_str key, uint64_t version, const struct tk_input_key *input,
                                   struct tk_arena *arena, struct tk_key **ret_key, struct tk_fault *fault);
 /*
- * To active, suspended, or revoked (final; revoking again is no change and no error). Suspend and revoke go through the fast
- * lane. When it returns TK_OK no decision that starts later on this machine admits by the old state.
+ * To active, suspended, or revoked (final; revoking again is no change and no error). Suspend and revoke go
+ * through the fast lane. When it returns TK_OK no decision that starts later on this machine admits by the
+ * old state.
  *   reason       kept with the first revocation; may be empty
  *   ret_already  it was in that state before, and nothing has changed; NULL: not asked
  */

@@ -28,7 +28,10 @@ static bool is_anchored(const struct tk_key *key)
         return false;
 }
 
-/* The consumer's keys whose own limits count from the subscription's start: they need other meters when it begins or ends. */
+/*
+ * The consumer's keys whose own limits count from the subscription's start: they need other meters when it
+ * begins or ends.
+ */
 static enum tk_err count_anchored(struct tk_txn *txn, const struct tk_subscription *subscription,
                                   uint64_t *ret_count)
 {

@@ -181,6 +181,36 @@ static void test_a_daemon_that_was_away_holds_what_it_finds(void **state)
         assert_int_equal(world_held_ms(world), 0);
 }
 
+/*
+ * The gate directory was on a disk, and the machine is started again: boot time begins anew, and by the offset of before gate
+ * time would be as far behind as the machine had been up. A key that expired yesterday would be valid.
+ */
+static void test_files_that_outlive_the_boot_are_not_gone_on_with(void **state)
+{
+        struct world *world = *state;
+        struct test_key key;
+        test_key_mint(&world->test, 17, &key);
+        world_pass(world, 20 * DAY_MS);
+        world_tick(world);
+        key.published.expires_s = world->wall_ms / 1000 - 86400;
+        test_key_publish(&world->test, &key);
+        struct tk_ask ask = test_ask(&world->test, &key);
+        ask.now_ns = 0;
+        assert_code(test_decide(&world->test, &ask), TK_CODE_expired);
+
+        tk_gate_close(world->test.gate);
+        world->test.gate = NULL;
+        world_close_publisher(world);
+        test_gate_outlive_boot(world->test.dir);
+        fake_boot_ms = 5000;
+        world->wall_ms += 60 * 1000;
+        world_open_new(world);
+        test_key_publish(&world->test, &key);
+        assert_int_equal(world_held_ms(world), 0);
+        assert_int_equal(world_gate_ms(world), world->wall_ms);
+        assert_code(test_decide(&world->test, &ask), TK_CODE_expired);
+}
+
 /* As a daemon leaves the words that was killed after each store of a step back. */
 static void test_a_step_back_that_was_cut_short_is_finished(void **state)
 {
@@ -374,6 +404,7 @@ int main(void)
                 TEST(test_an_operator_may_confirm_a_step),
                 TEST(test_validity_keeps_to_gate_time),
                 TEST(test_a_daemon_that_was_away_holds_what_it_finds),
+                TEST(test_files_that_outlive_the_boot_are_not_gone_on_with),
                 TEST(test_a_step_back_that_was_cut_short_is_finished),
                 TEST(test_the_count_of_steps_back_has_an_end),
                 TEST(test_the_lease_keeps_to_the_boot_clock),
