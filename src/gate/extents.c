@@ -167,7 +167,7 @@ static void charge(struct tk_slot *slot, const struct tk_format_limit *limit, in
         struct tk_limit_state state;
         struct tk_rate rate = rate_of(limit);
         struct tk_window window = window_of(limit, anchor_s, now);
-        int64_t period_s;
+        uint64_t label;
         bool admitted = false;
 
         if (limit->kind == TK_LIMIT_CREDITS) {
@@ -177,7 +177,7 @@ static void charge(struct tk_slot *slot, const struct tk_format_limit *limit, in
         while (!admitted && units > 0) {
                 admitted = limit->kind == TK_LIMIT_RATE
                                    ? charge_rate(slot, &rate, now->boot_ns, units, &state)
-                                   : tk_window_admit(slot, &window, now->gate_ns, units, &state, &period_s);
+                                   : tk_window_admit(slot, &window, now->gate_ns, units, &state, &label);
                 units = state.remaining < units ? state.remaining : units;
         }
 }

@@ -277,14 +277,14 @@ bool tk_check_credits(struct tk_request *request)
 
 /* ---- the charge ---- */
 
-/* What may be given back of what was charged: all but rates. In the period that was charged, which for credits is 0. */
+/* What may be given back of what was charged: all but rates. Under the label that was charged; for credits that is what had gone. */
 void tk_request_refund(struct tk_request *request)
 {
         for (uint32_t i = 0; i < request->limit_count; i++) {
                 struct tk_request_limit *it = &request->limits[i];
                 if (it->limit->kind == TK_LIMIT_RATE || !it->charged)
                         continue;
-                tk_window_refund(it->slot, (int64_t)it->offer.charged.hi, request->ask->cost);
+                tk_window_refund(it->slot, it->offer.charged.hi, request->ask->cost);
                 it->charged = false;
                 look_at(it, &request->now, request->ask->cost);
         }

@@ -231,7 +231,7 @@ static void give_back(struct tk_gate *gate, const struct reserved *reserved, uin
         for (uint32_t i = 0; i < reserved->charge_count && units > 0; i++) {
                 struct tk_slot *slot = slot_of(gate, reserved->charges[i].place);
                 if (slot)
-                        tk_window_refund(slot, (int64_t)reserved->charges[i].period, units);
+                        tk_window_refund(slot, reserved->charges[i].period, units);
         }
 }
 
