@@ -63,14 +63,14 @@ static bool charge(const struct records *records, struct meter *meter, uint64_t 
         const struct tk_rate *rate = &records->rate;
         const struct tk_window *window = &records->window;
         struct tk_limit_state state;
-        int64_t period_s;
+        uint64_t label;
         if (!tk_rate_peek(&meter->rate, rate, now_ns, 1, &state) ||
             !tk_window_peek(&meter->window, window, now_ns, 1, &state) ||
-            !tk_window_admit(&meter->window, window, now_ns, 1, &state, &period_s))
+            !tk_window_admit(&meter->window, window, now_ns, 1, &state, &label))
                 return false;
         if (tk_rate_admit(&meter->rate, rate, now_ns, 1, &state))
                 return true;
-        tk_window_refund(&meter->window, period_s, 1);
+        tk_window_refund(&meter->window, label, 1);
         return false;
 }
 

@@ -59,9 +59,8 @@ static inline tk_u128 tk_slot_plain(tk_u128 stored)
  * it, by more than TK_RATE_SKEW_NS, and would have to fall between these loads together with the carry that
  * it undoes. Closing sets the top of the high word, and opening again clears it; the low word stands still meanwhile.
  *
- * Not a compare-and-exchange of the value with itself, the other way to read 16 bytes: that writes, so it
- * would fault where meters are mapped read-only (the daemon's view) and take the line away from deciders each
- * time.
+ * Not a compare-and-exchange of the value with itself, the other way to read 16 bytes: that takes the line away
+ * from who charges, for each mere look, and it needs a slot that may be written, while a look takes a const one.
  */
 static inline tk_u128 tk_slot_read(const struct tk_slot *slot)
 {

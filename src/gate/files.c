@@ -57,26 +57,29 @@ void tk_files_close(struct tk_files *files)
         tk_files_init(files);
 }
 
-static uint64_t word_of(const _Atomic uint64_t *word)
-{
-        return tk_unseal(atomic_load_explicit(word, memory_order_relaxed));
-}
-
 /*
- * How often gate time was put back comes first, and the publisher stores it last: who reads that it was puts
- * no usage down under the new count by the time of before.
+ * How often gate time was put back comes first, and the publisher stores it last: who reads that it was puts no usage down under the
+ * new count by the time of before. At a step forward the publisher stores when it was put back first, so it is looked at again: who reads the new
+ * time knows that, too. The publisher stores twice a minute at most, or as often as an operator confirms steps.
  */
-static struct tk_put_back put_back(const struct tk_format_header *keys)
+static uint64_t read_offset_ns(const struct tk_format_header *keys, struct tk_put_back *ret_back)
 {
-        uint64_t back = tk_unseal(atomic_load_explicit(&keys->time_back, memory_order_acquire));
-        return (struct tk_put_back){.at_s = TK_TIME_BACK_AT_S(back), .times = TK_TIME_BACK_TIMES(back)};
+        uint64_t back, again = atomic_load_explicit(&keys->time_back, memory_order_acquire), offset_ms;
+        do {
+                back = again;
+                offset_ms = tk_unseal(atomic_load_explicit(&keys->time_offset_ms, memory_order_acquire));
+                again = atomic_load_explicit(&keys->time_back, memory_order_acquire);
+        } while (again != back);
+        back = tk_unseal(back);
+        *ret_back = (struct tk_put_back){.at_s = TK_TIME_BACK_AT_S(back), .times = TK_TIME_BACK_TIMES(back)};
+        return offset_ms * NS_PER_MS;
 }
 
 struct tk_moment tk_files_now(const struct tk_files *files)
 {
         const struct tk_format_header *keys = tk_files_keys_header(files);
-        struct tk_put_back back = put_back(keys);
-        uint64_t offset_ns = word_of(&keys->time_offset_ms) * NS_PER_MS;
+        struct tk_put_back back;
+        uint64_t offset_ns = read_offset_ns(keys, &back);
         struct timespec boot;
         clock_gettime(CLOCK_BOOTTIME, &boot);
 
@@ -87,8 +90,8 @@ struct tk_moment tk_files_now(const struct tk_files *files)
 struct tk_moment tk_files_moment(const struct tk_files *files, uint64_t gate_ns)
 {
         const struct tk_format_header *keys = tk_files_keys_header(files);
-        struct tk_put_back back = put_back(keys);
-        uint64_t offset_ns = word_of(&keys->time_offset_ms) * NS_PER_MS;
+        struct tk_put_back back;
+        uint64_t offset_ns = read_offset_ns(keys, &back);
         return (struct tk_moment){
                 .boot_ns = gate_ns > offset_ns ? gate_ns - offset_ns : 0, .gate_ns = gate_ns, .back = back};
 }

@@ -57,7 +57,7 @@ bool tk_forward_wait(const struct tk_files *files, unsigned *turns)
         return true;
 }
 
-struct tk_slot *tk_forward_refund(struct tk_files *files, struct tk_slot *slot, int64_t label, uint64_t cost,
+struct tk_slot *tk_forward_refund(struct tk_files *files, struct tk_slot *slot, uint64_t label, uint64_t cost,
                                   unsigned *turns)
 {
         unsigned hops = 0;

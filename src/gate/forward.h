@@ -25,7 +25,7 @@ void tk_forward_note(struct tk_slot *slot, uint64_t place);
  *   turns  as tk_forward_wait()
  * Returns the slot that it came to.
  */
-struct tk_slot *tk_forward_refund(struct tk_files *files, struct tk_slot *slot, int64_t label, uint64_t cost,
+struct tk_slot *tk_forward_refund(struct tk_files *files, struct tk_slot *slot, uint64_t label, uint64_t cost,
                                   unsigned *turns);
 
 /*

@@ -56,7 +56,7 @@ struct tk_gate_identity tk_gate_identity(const struct tk_gate *gate);
  */
 enum tk_err tk_gate_identify(const char *dir, struct tk_gate_identity *ret_identity, struct tk_fault *fault);
 
-/* Gate time: the monotonic clock plus the offset that the daemon publishes; nanoseconds since 1970. */
+/* Gate time: CLOCK_BOOTTIME plus the offset that the daemon publishes; nanoseconds since 1970. */
 uint64_t tk_gate_now_ns(const struct tk_gate *gate);
 
 /*

@@ -286,14 +286,14 @@ bool tk_check_credits(struct tk_request *request)
 
 /* ---- the charge ---- */
 
-/* What may be given back of what was charged: all but rates. In the period that was charged, and where the limit is now. */
+/* What may be given back of what was charged: all but rates. Under the label that was charged, for credits what had gone; where the limit is now. */
 void tk_request_refund(struct tk_request *request)
 {
         for (uint32_t i = 0; i < request->limit_count; i++) {
                 struct tk_request_limit *it = &request->limits[i];
                 if (it->limit->kind == TK_LIMIT_RATE || !it->charged)
                         continue;
-                it->slot = tk_forward_refund(&request->gate->files, it->slot, (int64_t)it->offer.charged.hi,
+                it->slot = tk_forward_refund(&request->gate->files, it->slot, it->offer.charged.hi,
                                              request->ask->cost, &request->turns);
                 it->charged = false;
                 look_at(it, &request->now, request->ask->cost);

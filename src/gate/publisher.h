@@ -100,6 +100,11 @@ enum tk_err tk_intern_route_policy(struct tk_publisher *publisher, const struct 
 /* At open and about once a second: follow the wall clock, or hold a step of it. */
 void tk_clock_follow(struct tk_publisher *publisher, uint64_t wall_ns);
 
+/*
+ * Before anybody decides: gate time is behind what the meters say, so count it as put back now. False: that cannot be counted any more.
+ */
+bool tk_clock_count_step_back(struct tk_publisher *publisher);
+
 /* The same time for a set of files that takes the place of the publisher's. */
 void tk_clock_copy(const struct tk_publisher *publisher, struct tk_format_header *ret_keys);
 

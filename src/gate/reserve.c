@@ -222,8 +222,7 @@ static void give_back(struct tk_gate *gate, const struct reserved *reserved, uin
         for (uint32_t i = 0; i < reserved->charge_count && units > 0; i++) {
                 struct tk_slot *slot = tk_forward_slot(&gate->files, reserved->charges[i].place);
                 if (slot)
-                        tk_forward_refund(&gate->files, slot, (int64_t)reserved->charges[i].period, units,
-                                          &turns);
+                        tk_forward_refund(&gate->files, slot, reserved->charges[i].period, units, &turns);
         }
 }
 

@@ -44,7 +44,7 @@ static void *take_from_window(void *number)
 {
         uint64_t random = (uintptr_t)number, taken = 0, cost;
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         pthread_barrier_wait(&start);
         do {
@@ -71,7 +71,7 @@ static void *take_and_give_back(void *number)
 {
         uint64_t random = 100 + (uintptr_t)number;
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         pthread_barrier_wait(&start);
         for (int i = 0; i < 30000; i++) {
@@ -186,7 +186,7 @@ static uint64_t usage_of_second(uint64_t second)
 static void write_seconds(void)
 {
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         for (uint64_t second = 1; atomic_load(&running) > 0; second++)
                 tk_window_admit(&slot, &secondly, second * TK_NS_PER_S, usage_of_second(second), &answer,
