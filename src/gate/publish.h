@@ -174,6 +174,13 @@ struct tk_publish_key {
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key);
 
 /*
+ * Where the key shall not admit (it is revoked, or it or its consumer is suspended): have its line say so, by one store. Part of
+ * tk_publish_key(), and comes first there; for who cannot call that, because something else of the key cannot be published. Takes
+ * no room, reads of the key its number, generation, digest, state and consumer_suspended, and does nothing where there is no such line.
+ */
+void tk_publish_refusal(struct tk_publisher *publisher, const struct tk_publish_key *key);
+
+/*
  * Free the number of a revoked key, which is unknown from then on. Another key, of another generation, may be
  * given the number a minute later, counted anew from a start of the daemon or a resumption of the machine.
  * TK_NOT_FOUND: there is no such line. TK_INVALID: the key is not revoked. A number that is free already

@@ -214,12 +214,6 @@ static void give_line(struct tk_format_key *line, const struct key_words *words)
                 atomic_store_explicit(&line->digest[i], words->digest[i], memory_order_release);
 }
 
-static bool admits(const struct key_words *words)
-{
-        return tk_control_state(words->control) == TK_LINE_ACTIVE &&
-               !(words->control & TK_CONTROL_CONSUMER_SUSPENDED);
-}
-
 /*
  * What restricts has come first (see below), what admits comes last. The owner before the binding: who charges a new meter must
  * count its periods from the new subscription's start, or would take what was carried over for usage of an earlier period.
@@ -268,11 +262,28 @@ static enum tk_err check_freed(struct tk_publisher *publisher, struct tk_format_
         return tk_spares_rested(publisher, tk_control_freed_s(control)) ? TK_OK : TK_BUSY;
 }
 
+void tk_publish_refusal(struct tk_publisher *publisher, const struct tk_publish_key *key)
+{
+        struct tk_format_key *line = tk_area_at(tk_publisher_area(publisher, TK_FILE_KEYS), key->id, 1);
+        struct key_words words = {.control = tk_control(TK_LINE_ACTIVE, key->generation, 0)};
+        memcpy(words.digest, key->digest.bytes, sizeof words.digest);
+        if (!line || !same_key(line, &words))
+                return;
+
+        uint64_t control = get(&line->control);
+        if (key->state == TK_PUBLISH_SUSPENDED || key->state == TK_PUBLISH_REVOKED)
+                control = (control & ~UINT64_C(15)) | (uint64_t)key->state;
+        if (key->consumer_suspended)
+                control |= TK_CONTROL_CONSUMER_SUSPENDED;
+        put(&line->control, control);
+}
+
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key)
 {
         struct key_words words;
         void *place;
         uint32_t policy = key->policy;
+        tk_publish_refusal(publisher, key);
         enum tk_err err = fill_words(publisher, key, &words);
         if (!err)
                 err = open_line(publisher, TK_FILE_KEYS, key->id, &place);
@@ -286,8 +297,6 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
                 return TK_OK; /* it is out of use already, for good */
         if (err)
                 return err;
-        if (same && !admits(&words))
-                put(&line->control, words.control); /* takes no room, so it does not fail for want of it */
         if (key->foreign)
                 err = tk_foreign_reserve(publisher);
         if (!err && !policy)

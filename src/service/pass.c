@@ -95,7 +95,12 @@ enum tk_err tk_pass_describe_key(const struct tk_pass *pass, const struct tk_key
 static enum tk_err publish_key(const struct tk_key_row *row, void *context)
 {
         struct tk_pass *pass = context;
-        struct tk_publish_key published;
+        /* A key that is revoked is refused, whatever else of it cannot be published. */
+        struct tk_publish_key published = {.id = row->id,
+                                           .state = publish_state(row->state),
+                                           .generation = row->generation,
+                                           .digest = row->digest};
+        tk_publish_refusal(pass->files, &published);
         enum tk_err err = tk_pass_describe_key(pass, row, &published);
         if (err == TK_OK)
                 err = tk_terms_of_key(pass->terms, published.api_id, row, &published.policy);

@@ -86,12 +86,23 @@ static void a_change_that_cannot_be_published_holds_up_no_revocation(void **stat
         tk_service_tick(f->service);
         assert_false(tk_service_ready(f->service, &why));
 
+        /* What cannot be published otherwise can still be revoked: not even suspended, it would admit. */
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_valid);
+        assert_int_equal(set_state(f, &stuck, TK_STATE_SUSPENDED), TK_UNCERTAIN);
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_suspended);
+        assert_int_equal(set_state(f, &stuck, TK_STATE_ACTIVE), TK_UNCERTAIN);
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_suspended);
+
         assert_int_equal(record(f, &stuck, 0), TK_OK);
         assert_true(tk_service_ready(f->service, &why));
         assert_int_equal(set_state(f, &late, TK_STATE_REVOKED), TK_OK);
         assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_valid);
         assert_int_equal(fixture_decide(f, &leaked, "weather", ""), TK_CODE_revoked);
         assert_int_equal(fixture_decide(f, &late, "weather", ""), TK_CODE_revoked);
+
+        assert_int_equal(record(f, &stuck, -1), TK_UNCERTAIN);
+        assert_int_equal(set_state(f, &stuck, TK_STATE_REVOKED), TK_UNCERTAIN);
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_revoked);
 }
 
 int main(void)
