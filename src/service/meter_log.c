@@ -184,9 +184,9 @@ static void settle_chosen(struct tk_meter_log *log, size_t kind, bool durable)
         struct tracked *tracked = &log->tracked[kind];
         uint64_t bits;
         for (uint64_t word = 0; (bits = tk_marks_next(&tracked->writing, &word, true)); word++) {
-                if (durable)
+                if (durable && log->flush)
                         kinds[kind].flush(log->flush, word, bits);
-                else if (!tk_marks_add(&tracked->touched, word, bits))
+                else if (!durable && !tk_marks_add(&tracked->touched, word, bits))
                         atomic_store(&log->all, true);
         }
 }

@@ -17,12 +17,12 @@
 struct tk_meter_log;
 
 struct tk_meter_log_config {
-        struct tk_meter_file *file; /* open; the log owns it from then on, also when it cannot be opened */
-        struct tk_gate *gate;       /* borrowed, with `flush` */
-        struct tk_usage_flush *flush;
-        bool renewed;            /* the gate was made anew: a whole new file is begun at once */
-        uint64_t file_bytes_min; /* below it, no new file is begun for its size; 0: 64 MiB */
-        uint64_t walk_bytes;     /* of a new file, written in one tick; 0: 32 MiB */
+        struct tk_meter_file *file;   /* open; the log owns it from then on, also when it cannot be opened */
+        struct tk_gate *gate;         /* borrowed, with `flush` */
+        struct tk_usage_flush *flush; /* NULL: into the journal only */
+        bool renewed;                 /* the gate was made anew: a whole new file is begun at once */
+        uint64_t file_bytes_min;      /* below it, no new file is begun for its size; 0: 64 MiB */
+        uint64_t walk_bytes;          /* of a new file, written in one tick; 0: 32 MiB */
 };
 
 /* TK_NOMEM. */

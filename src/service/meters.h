@@ -6,6 +6,7 @@
 #ifndef TK_SERVICE_METERS_H
 #define TK_SERVICE_METERS_H
 
+#include "core/pepper_file.h"
 #include "service/drainer.h"
 #include "service/meter_log.h"
 #include "service/meter_recovery.h"
@@ -23,8 +24,13 @@ enum tk_err tk_meters_open(const char *data_dir, struct tk_registry *registry, s
 /* Write and flush what changed, and end. NULL is allowed. Gate and registry are still open; nobody touches any more. */
 void tk_meters_close(struct tk_meters *meters);
 
-/* For tk_feeder_open(): gives a gate that was made anew its meters back. */
-struct tk_feeder_restore tk_meters_restore(struct tk_meters *meters);
+/*
+ * For tk_feeder_open(): writes down what was used since the last daemon, where the files are about to be given up, and gives a gate
+ * that was made anew its meters back. What is used in the instant between is lost.
+ *   gate_dir, secrets  to read the files' meters as a decider; borrowed
+ */
+struct tk_feeder_restore tk_meters_restore(struct tk_meters *meters, const char *gate_dir,
+                                           const struct tk_pepper_file *secrets);
 
 /* From here on keep the meters of this gate, which is borrowed. With a fault. */
 enum tk_err tk_meters_start(struct tk_meters *meters, struct tk_gate *gate, struct tk_fault *fault);

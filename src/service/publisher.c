@@ -124,7 +124,10 @@ static enum tk_err bring_up(struct tk_feeder *feeder, uint64_t applied_seq, stru
         if (err != TK_OK)
                 return err;
         if (applied_seq > committed_seq) {
-                err = tk_publisher_renew(feeder->files, fault);
+                if (feeder->restore)
+                        err = feeder->restore->save(feeder->restore->context);
+                if (err == TK_OK)
+                        err = tk_publisher_renew(feeder->files, fault);
                 applied_seq = 0;
         }
         if (err == TK_OK)

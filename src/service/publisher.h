@@ -15,10 +15,12 @@
 struct tk_feeder;
 
 /*
- * What is done with a gate that was made anew, after everything is published and before deciders may admit.
- * What it returns, if not TK_OK, ends the opening.
+ * What keeps the use that the gate holds. Whatever these return, if not TK_OK, ends the opening.
+ *   save  before sound files are given up: deciders have used them until now
+ *   run   with a gate that was made anew, after everything is published and before deciders may admit
  */
 struct tk_feeder_restore {
+        enum tk_err (*save)(void *context);
         enum tk_err (*run)(void *context, struct tk_publisher *publisher);
         void *context;
 };

@@ -79,7 +79,8 @@ static enum tk_err open_gate(struct tk_service *service, struct tk_fault *fault)
         }
         if (!service->gate_dir)
                 return tk_fault_from_err(fault, TK_NOMEM);
-        const struct tk_feeder_restore restore = tk_meters_restore(service->meters);
+        const struct tk_feeder_restore restore =
+                tk_meters_restore(service->meters, service->gate_dir, &service->secrets);
         enum tk_err err = tk_feeder_open(service->gate_dir, service->registry, tk_service_now_ns(service),
                                          service->config.lease_s, &restore, &service->feeder, fault);
         if (err != TK_OK)
