@@ -143,7 +143,9 @@ static enum tk_err make_subscription(struct issue_job *job, struct tk_txn *txn, 
  */
 static enum tk_err ensure_subscription(struct issue_job *job, struct tk_txn *txn)
 {
-        if (!job->input->create_missing || !tk_caller_holds(job->op.caller, TK_STR("consumers:write")))
+        /* Of the API tollkeeper it would put the consumer's other admin keys under a plan. */
+        if (!job->input->create_missing || !tk_caller_holds(job->op.caller, TK_STR("consumers:write")) ||
+            tk_str_equal(job->api.name, TK_STR(TK_ADMIN_API)))
                 return TK_OK;
         struct tk_subscription subscription;
         enum tk_err err = tk_subscription_find(txn, job->consumer.id, job->environment.id, job->op.arena,
@@ -201,6 +203,8 @@ static enum tk_err surround(struct issue_job *job, struct tk_txn *txn)
                 err = ensure_subscription(job, txn);
         if (err == TK_OK)
                 err = ensure_scopes(job, txn);
+        if (err == TK_OK)
+                err = tk_only_apis_take(&job->op, txn, &job->input->only_apis, job->key);
         return err;
 }
 
@@ -255,6 +259,9 @@ static enum tk_err make_key(struct issue_job *job, struct tk_txn *txn)
                 err = tk_op_reserve_scopes(&job->op, job->api.id, key->scopes, key->scope_count);
         if (err == TK_OK)
                 err = mint(job);
+        /* In force before anybody can present it. */
+        if (err == TK_OK && tk_str_equal(job->api.name, TK_STR(TK_ADMIN_API)))
+                err = tk_bindings_put(job->op.service->bindings, key);
         struct tk_change change;
         if (err == TK_OK)
                 err = tk_op_change(&job->op, "key.issue", json_null(), tk_view_key(key), &change);
@@ -275,6 +282,8 @@ static enum tk_err check_input(struct issue_job *job)
         if (err == TK_OK)
                 err = tk_refuse_escalation(&job->op, input->api, &input->scopes, key->scopes,
                                            key->scope_count);
+        if (err == TK_OK)
+                err = tk_only_apis_check(&job->op, input);
         return err;
 }
 
@@ -428,13 +437,14 @@ struct get_job {
 static enum tk_err get(struct tk_txn *txn, void *context)
 {
         struct get_job *job = context;
-        return tk_find_key(&job->op, txn, job->id_text, job->key);
+        enum tk_err err = tk_find_key(&job->op, txn, job->id_text, job->key);
+        return err == TK_OK ? tk_refuse_key_unreached(&job->op, job->key) : err;
 }
 
-enum tk_err tk_service_key_get(struct tk_service *service, struct tk_str key, struct tk_arena *arena,
-                               struct tk_key **ret_key, struct tk_fault *fault)
+enum tk_err tk_service_key_get(struct tk_service *service, const struct tk_caller *caller, struct tk_str key,
+                               struct tk_arena *arena, struct tk_key **ret_key, struct tk_fault *fault)
 {
-        struct get_job job = {.op = tk_op_begin(service, NULL, arena, fault), .id_text = key};
+        struct get_job job = {.op = tk_op_begin(service, caller, arena, fault), .id_text = key};
         job.key = tk_arena_alloc(arena, sizeof(*job.key));
         if (!job.key)
                 return tk_fault_from_err(fault, TK_NOMEM);
@@ -484,7 +494,8 @@ enum tk_err tk_service_key_list(struct tk_service *service, const struct tk_inpu
                                 struct tk_page page, struct tk_arena *arena, struct tk_key ***ret_keys,
                                 size_t *ret_count, struct tk_fault *fault)
 {
-        struct list_job job = {.op = tk_op_begin(service, NULL, arena, fault), .input = filter, .page = page};
+        struct list_job job = {
+                .op = tk_op_begin(service, filter->caller, arena, fault), .input = filter, .page = page};
         enum tk_err err = tk_op_read(&job.op, list, &job);
         if (err == TK_OK) {
                 *ret_keys = job.keys;
