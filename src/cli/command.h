@@ -27,6 +27,8 @@ enum tk_cli_format {
         TK_CLI_AS_ALLOWANCE, /* the whole element: "100/min, burst 200" */
         TK_CLI_AS_NAMED,     /* an object with name and id */
         TK_CLI_AS_OBJECT,    /* JSON on one line */
+        TK_CLI_AS_SUBJECT,   /* the whole element, an audit entry: what it is about */
+        TK_CLI_AS_CHANGES,   /* the whole element, an audit entry: what it changed */
 };
 
 enum tk_cli_where {
