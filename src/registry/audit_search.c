@@ -27,15 +27,46 @@ static const char *const search_texts[] = {
 static const char FOLLOW[] = TK_AUDIT_SELECT "WHERE seq > ?7" FILTERS TIME " ORDER BY seq LIMIT ?8";
 static const char GET[] = TK_AUDIT_SELECT "WHERE seq = ?1";
 
-static enum driver driver_of(const struct tk_audit_filter *filter)
+/* As far as it matters which of two filters leaves less. */
+static const char PROBE_ACTOR[] =
+        "SELECT COUNT(*) FROM (SELECT seq FROM audit_entries WHERE actor = ?1 LIMIT 1000) AS some";
+static const char PROBE_ACTION[] =
+        "SELECT COUNT(*) FROM (SELECT seq FROM audit_entries WHERE action = ?1 LIMIT 1000) AS some";
+
+static enum tk_err probe(struct tk_txn *txn, const char *sql, struct tk_str value, uint64_t *ret_count)
 {
+        struct tk_query query = tk_query_begin(txn, sql);
+
+        tk_bind_text(&query, value);
+        return tk_query_number(&query, ret_count);
+}
+
+/* Who did much did little of what is rare, and the other way round. */
+static enum tk_err actor_or_action(struct tk_txn *txn, const struct tk_audit_filter *filter,
+                                   enum driver *ret_driver)
+{
+        uint64_t by_actor = 0, by_action = 0;
+        enum tk_err err = probe(txn, PROBE_ACTOR, filter->actor, &by_actor);
+
+        if (err == TK_OK)
+                err = probe(txn, PROBE_ACTION, filter->action, &by_action);
+        *ret_driver = by_action < by_actor ? BY_ACTION : BY_ACTOR;
+        return err;
+}
+
+static enum tk_err driver_of(struct tk_txn *txn, const struct tk_audit_filter *filter,
+                             enum driver *ret_driver)
+{
+        *ret_driver = filter->object != 0 ? BY_KIND : BY_TIME;
         if (filter->object != 0 && filter->object_id != 0)
-                return BY_OBJECT;
-        if (filter->actor.len > 0)
-                return BY_ACTOR;
-        if (filter->action.len > 0)
-                return BY_ACTION;
-        return filter->object != 0 ? BY_KIND : BY_TIME;
+                *ret_driver = BY_OBJECT;
+        else if (filter->actor.len > 0 && filter->action.len > 0)
+                return actor_or_action(txn, filter, ret_driver);
+        else if (filter->actor.len > 0)
+                *ret_driver = BY_ACTOR;
+        else if (filter->action.len > 0)
+                *ret_driver = BY_ACTION;
+        return TK_OK;
 }
 
 static void bind_filter(struct tk_query *query, const struct tk_audit_filter *filter, int64_t until_s)
@@ -63,17 +94,17 @@ enum tk_err tk_audit_search(struct tk_txn *txn, const struct tk_audit_filter *fi
 {
         int64_t until_s = filter->until_s == 0 ? INT64_MAX : filter->until_s;
         struct tk_audit_entry before = {.seq = INT64_MAX, .at_s = INT64_MAX};
+        enum driver driver;
         struct tk_query query;
+        enum tk_err err = before_seq != 0 ? tk_audit_get(txn, before_seq, arena, &before) : TK_OK;
 
-        if (before_seq != 0) {
-                enum tk_err err = tk_audit_get(txn, before_seq, arena, &before);
-
-                if (err != TK_OK)
-                        return err;
-                if (before.at_s < until_s)
-                        until_s = before.at_s + 1;
-        }
-        query = tk_query_begin(txn, search_texts[driver_of(filter)]);
+        if (err == TK_OK)
+                err = driver_of(txn, filter, &driver);
+        if (err != TK_OK)
+                return err;
+        if (before.at_s < until_s)
+                until_s = before.at_s + 1;
+        query = tk_query_begin(txn, search_texts[driver]);
         bind_filter(&query, filter, until_s);
         tk_bind_i64(&query, before.at_s);
         tk_bind_u64(&query, before.seq);

@@ -100,18 +100,20 @@ static enum tk_err find_by_name(struct audit_job *job, struct tk_txn *txn, struc
 
 static enum tk_err read_object(struct audit_job *job, struct tk_txn *txn)
 {
+        struct tk_audit_filter *filter = &job->filter, by_id = {0};
         struct tk_str kind, which, text = job->input->object;
-        if (!text.ptr || parse_id(text, &job->filter))
+        if (!text.ptr || parse_id(text, filter))
                 return TK_OK;
         bool one = tk_str_cut(text, ':', &kind, &which);
-        if (!parse_kind(kind, &job->filter))
+        if (!parse_kind(kind, filter))
                 return no_object(job);
         if (!one)
                 return TK_OK;
-        if (parse_id(which, &job->filter)) /* key:key_17 */
-                return parse_kind(kind, &job->filter) ? TK_OK : no_object(job);
-        parse_kind(kind, &job->filter);
-        if (tk_str_to_u64(which, &job->filter.object_id) && job->filter.object_id > 0)
+        if (parse_id(which, &by_id)) { /* key:key_17 */
+                filter->object_id = by_id.object_id;
+                return by_id.object == filter->object ? TK_OK : no_object(job);
+        }
+        if (tk_str_to_u64(which, &filter->object_id) && filter->object_id > 0)
                 return TK_OK;
         return find_by_name(job, txn, which);
 }

@@ -189,6 +189,12 @@ enum tk_err tk_filter_default_api(struct tk_op *op, struct tk_str *inout_api);
 enum tk_err tk_refuse_key_unreached(struct tk_op *op, const struct tk_key *key);
 /* To change a key, as it is now: also, the caller holds all that an admin key does. */
 enum tk_err tk_refuse_key(struct tk_op *op, const struct tk_key *key);
+/*
+ * An admin key as it is to be may neither last longer nor be used more freely than the key that the caller asks with: outgrow.c.
+ * Held against it is what was given, and all of a new key.
+ */
+enum tk_err tk_refuse_outgrowing(struct tk_op *op, struct tk_txn *txn, struct tk_str api_name,
+                                 const struct tk_input_key *given, const struct tk_key *wanted, bool new);
 /* Plans and subscriptions of the API tollkeeper bear on all admin keys. */
 enum tk_err tk_refuse_lesser(struct tk_op *op, struct tk_str api_name);
 /*

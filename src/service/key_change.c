@@ -97,6 +97,8 @@ static enum tk_err update(struct tk_txn *txn, void *context)
                 return err;
         struct tk_key old = *job->key;
         err = merge(job);
+        if (err == TK_OK)
+                err = tk_refuse_outgrowing(&job->op, txn, old.api_name, job->input, job->key, false);
         if (err == TK_OK && tk_view_same(tk_view_key(&old), tk_view_key(job->key))) {
                 *job->key = old;
                 return TK_OK;

@@ -313,6 +313,8 @@ static enum tk_err issue(struct tk_txn *txn, void *context)
                 return err;
         err = check_expiry(job);
         if (err == TK_OK)
+                err = tk_refuse_outgrowing(&job->op, txn, job->input->api, job->input, job->key, true);
+        if (err == TK_OK)
                 err = surround(job, txn);
         if (err == TK_OK)
                 err = make_key(job, txn);

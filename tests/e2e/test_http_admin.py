@@ -3,6 +3,7 @@
 import http.client
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -189,6 +190,32 @@ def test_ways_around(server, admin, unique):
         assert client.get("/v1/apis").status == 200
 
 
+def test_nobody_outgrows_their_own_key(server, admin):
+    """A key for an afternoon, from one network, makes no key for ever, from everywhere: neither of another one nor of itself."""
+    soon, later = "2030-01-01T00:00:00Z", "2031-01-01T00:00:00Z"
+    held = {"cidrs": ["127.0.0.0/8"], "methods": ["GET", "POST", "PATCH"]}
+    mine = admin_key(admin, ["*"], expires_at=soon, restrictions=held)
+    lasting = admin_key(admin, ["keys:read"])
+    good = {"api": "tollkeeper", "consumer": "admin", "scopes": ["keys:read"], "expires_at": soon, "restrictions": held}
+    with server.bearing(mine["key"]) as client:
+        path = f"/v1/keys/{mine['id']}"
+        for body, field in [({"expires_at": None}, "/expires_at"), ({"expires_at": later}, "/expires_at"),
+                            ({"restrictions": {"cidrs": []}}, "/restrictions/cidrs"),
+                            ({"restrictions": {"cidrs": ["127.0.0.0/8", "192.0.2.0/24"]}}, "/restrictions/cidrs"),
+                            ({"restrictions": {"cidrs": ["126.0.0.0/7"]}}, "/restrictions/cidrs"),
+                            ({"restrictions": {"methods": []}}, "/restrictions/methods"),
+                            ({"restrictions": {"methods": ["DELETE"]}}, "/restrictions/methods")]:
+            client.refused(client.patch(path, body), 403, "forbidden", field)
+        for change, field in [({"expires_at": None}, "/expires_at"), ({"expires_at": later}, "/expires_at"),
+                              ({"restrictions": {"methods": ["GET"]}}, "/restrictions/cidrs"),
+                              ({"restrictions": {"cidrs": ["127.0.0.1/32"]}}, "/restrictions/methods")]:
+            client.refused(client.post("/v1/keys", dict(good, **change)), 403, "forbidden", field)
+        made = client.issue(**dict(good, restrictions={"cidrs": ["127.0.0.1/32", "127.0.1.0/24"], "methods": ["GET"]}))
+        assert made["expires_at"] == soon
+        client.done(client.patch(f"/v1/keys/{lasting['id']}", {"name": "renamed"}))  # what is not given is not held against it
+        client.done(client.patch(path, {"expires_at": "2029-01-01T00:00:00Z"}))
+
+
 # ---- the last admin key ----
 
 @pytest.fixture
@@ -233,6 +260,21 @@ def test_the_last_admin_key_cannot_be_taken_over_the_network(alone):
         admin.done(admin.post(f"/v1/keys/{first}/revoke"))
     with alone.bearing(second["key"]) as client:
         client.refused(client.post(f"/v1/keys/{second['id']}/revoke"), 409, "last_admin")
+
+
+def test_two_who_revoke_each_other(alone):
+    """At the same moment, many times: one of the two always stays."""
+    with alone.admin() as admin, ThreadPoolExecutor(2) as pool:
+        known = [(admin, "key_1")]
+        for _ in range(20):
+            other = admin_key(known[0][0], ["*"])
+            pair = [known[0], (alone.bearing(other["key"]), other["id"])]
+            replies = list(pool.map(lambda me, you: me[0].post(f"/v1/keys/{you[1]}/revoke"), pair, pair[::-1]))
+            assert sorted(reply.status for reply in replies) in ([200, 401], [200, 409]), replies
+            left = [me for me, reply in zip(pair, replies) if reply.status == 200]
+            known = left
+    with alone.socket() as socket:
+        assert [key["id"] for key in socket.every("/v1/keys?state=active")] == [known[0][1]]
 
 
 def test_attempts_on_the_last_one_are_noted(alone):

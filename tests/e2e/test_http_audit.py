@@ -204,8 +204,9 @@ def test_what_is_counted_is_written_when_it_stops(tmp_path):
 # ---- a million entries ----
 
 FILTERS = ["", "object=key", "object=key_999", "object=plan", "actor=key_7", "actor=system", "action=key.revoke", "action=refused",
-           "since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z", "until=2025-06-01T00:00:00Z", "object=key_77&actor=key_7",
-           "actor=key_7&action=key.issue&until=2026-01-01T00:00:00Z"]
+           "since=2025-10-01T00:00:00Z&until=2025-10-02T00:00:00Z", "until=2025-06-01T00:00:00Z", "object=key_77&actor=key_7",
+           "actor=key_7&action=key.issue&until=2025-03-01T00:00:00Z",
+           "actor=key_7&action=refused", "actor=system&action=key.issue", "actor=key_9&action=key.revoke"]
 
 
 @pytest.fixture(scope="module")
