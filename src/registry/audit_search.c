@@ -27,11 +27,11 @@ static const char *const search_texts[] = {
 static const char FOLLOW[] = TK_AUDIT_SELECT "WHERE seq > ?7" FILTERS TIME " ORDER BY seq LIMIT ?8";
 static const char GET[] = TK_AUDIT_SELECT "WHERE seq = ?1";
 
-/* As far as it matters which of two filters leaves less. */
+/* Which of two filters leaves less, counted as far as counting takes a millisecond or two. */
 static const char PROBE_ACTOR[] =
-        "SELECT COUNT(*) FROM (SELECT seq FROM audit_entries WHERE actor = ?1 LIMIT 1000) AS some";
+        "SELECT COUNT(*) FROM (SELECT seq FROM audit_entries WHERE actor = ?1 LIMIT 20000) AS some";
 static const char PROBE_ACTION[] =
-        "SELECT COUNT(*) FROM (SELECT seq FROM audit_entries WHERE action = ?1 LIMIT 1000) AS some";
+        "SELECT COUNT(*) FROM (SELECT seq FROM audit_entries WHERE action = ?1 LIMIT 20000) AS some";
 
 static enum tk_err probe(struct tk_txn *txn, const char *sql, struct tk_str value, uint64_t *ret_count)
 {
