@@ -119,8 +119,10 @@ enum tk_cli_option {
 };
 
 /* A command's flags are a set of bits. */
-_Static_assert(TK_CLI_OPTION_COUNT <= 64, "one bit an option");
-#define TK_CLI_HAS(id) (UINT64_C(1) << TK_CLI_OPTION_##id)
+typedef unsigned __int128 tk_cli_flags;
+_Static_assert(TK_CLI_OPTION_COUNT <= 128, "one bit an option");
+#define TK_CLI_BIT(option) ((tk_cli_flags)1 << (option))
+#define TK_CLI_HAS(id)     TK_CLI_BIT(TK_CLI_OPTION_##id)
 
 /* Where the daemon is and how to print: all commands that ask it take these. */
 #define TK_CLI_CONNECTION                                                                                    \
