@@ -24,7 +24,10 @@
 
 /* ---- --since and --until ---- */
 
-/* "2h" is two hours ago, "2026-11-23" is when that day began in UTC, all else is left to the daemon. NULL: no memory. */
+/*
+ * "2h" is two hours ago, "2026-11-23" is when that day began in UTC, all else is left to the daemon. NULL: no
+ * memory.
+ */
 static const char *moment(struct tk_arena *arena, const char *text)
 {
         struct tk_str given = tk_str_from(text);

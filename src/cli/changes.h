@@ -1,6 +1,6 @@
 /*
- * What an entry of the audit log changed, for people: the members that differ between before and after, and nothing else. Main
- * thread only. Texts are in the arena, without control characters.
+ * What an entry of the audit log changed, for people: the members that differ between before and after, and
+ * nothing else. Main thread only. Texts are in the arena, without control characters.
  */
 #ifndef TK_CLI_CHANGES_H
 #define TK_CLI_CHANGES_H
@@ -10,7 +10,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* One line: "state: active -> revoked; revoke_reason: - -> leaked". "" where nothing differs. NULL when out of memory. */
+/*
+ * One line: "state: active -> revoked; revoke_reason: - -> leaked". "" where nothing differs. NULL when out
+ * of memory.
+ */
 const char *tk_cli_changes_line(struct tk_arena *arena, const json_t *entry);
 
 /* One line a member, on standard output. False when out of memory. */

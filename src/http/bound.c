@@ -9,7 +9,10 @@
 
 #define API_PATH "/v1/apis/{api}"
 
-/* Routes whose handlers keep to the caller's APIs, and those that tell of no API. `below`: and all that begin so. */
+/*
+ * Routes whose handlers keep to the caller's APIs, and those that tell of no API. `below`: and all that begin
+ * so.
+ */
 static const struct {
         const char *method; /* NULL: any */
         const char *path;

@@ -7,8 +7,9 @@
 #include "http/request.h"
 
 /*
- * TK_DENIED with its fault where the caller is bound and the route is of another API, or of none and not among the few that look at
- * the binding themselves: a route that is new is closed to bound keys until somebody has thought about it. Parameters are decoded.
+ * TK_DENIED with its fault where the caller is bound and the route is of another API, or of none and not
+ * among the few that look at the binding themselves: a route that is new is closed to bound keys until
+ * somebody has thought about it. Parameters are decoded.
  */
 enum tk_err tk_bound_check(struct tk_request *request);
 

@@ -1,6 +1,6 @@
 /*
- * The table behind throttle.h: sets of WAYS places, an address belongs to one set. One lock; who never fails takes it only while
- * somebody waits.
+ * The table behind throttle.h: sets of WAYS places, an address belongs to one set. One lock; who never fails
+ * takes it only while somebody waits.
  */
 #include "http/throttle.h"
 

@@ -1,11 +1,12 @@
 /*
- * Sign-in attempts: how often an address has presented a bad admin key, and for how long it must wait for that. An IPv4 address, or
- * the /64 of an IPv6 one: who has one address of it has all of them. Any thread.
+ * Sign-in attempts: how often an address has presented a bad admin key, and for how long it must wait for
+ * that. An IPv4 address, or the /64 of an IPv6 one: who has one address of it has all of them. Any thread.
  *
- * After TK_THROTTLE_FAILURES within TK_THROTTLE_WINDOW_S an address waits, a minute at first, then twice as long each time, up to an
- * hour; meanwhile its keys are not looked at. An hour without failures forgets it. The table is bounded: who comes from more addresses
- * than it holds pushes out the oldest, and never anybody who has not failed. Not asked for the Unix socket, nor for listed peers,
- * who may try keys at /v1/verify as they please.
+ * After TK_THROTTLE_FAILURES within TK_THROTTLE_WINDOW_S an address waits, a minute at first, then twice as
+ * long each time, up to an hour; meanwhile its keys are not looked at. An hour without failures forgets it.
+ * The table is bounded: who comes from more addresses than it holds pushes out the oldest, and never anybody
+ * who has not failed. Not asked for the Unix socket, nor for listed peers, who may try keys at /v1/verify as
+ * they please.
  */
 #ifndef TK_HTTP_THROTTLE_H
 #define TK_HTTP_THROTTLE_H

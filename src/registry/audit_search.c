@@ -1,9 +1,9 @@
 /*
- * Reading the audit log: one entry, the newest that a filter leaves, or what came after an entry. (Writing: audit.c.) Called
- * inside a transaction, on its thread.
+ * Reading the audit log: one entry, the newest that a filter leaves, or what came after an entry. (Writing:
+ * audit.c.) Called inside a transaction, on its thread.
  *
- * The log may hold millions of entries, so each search is driven by the one filter that narrows it most and walks that filter's
- * index from its end; the other filters are checked on the rows.
+ * The log may hold millions of entries, so each search is driven by the one filter that narrows it most and
+ * walks that filter's index from its end; the other filters are checked on the rows.
  */
 #include "registry/audit_row.h"
 #include "registry/query.h"

@@ -204,7 +204,8 @@ struct tk_audit_filter {
 };
 /*
  * Newest first, by time and then by number; times may disagree with numbers where the clock was put back.
- *   before_seq  go on behind this entry, the last of the page before; 0: from the newest. TK_NOT_FOUND: there is none
+ *   before_seq  go on behind this entry, the last of the page before; 0: from the newest
+ * TK_NOT_FOUND: there is no such entry.
  */
 enum tk_err tk_audit_search(struct tk_txn *txn, const struct tk_audit_filter *filter, uint64_t before_seq,
                             uint32_t limit, struct tk_arena *arena, struct tk_audit_entry **ret_entries,

@@ -1,6 +1,6 @@
 /*
- * Use cases of the audit log: look for entries, follow it, show one. Reads only; what writes it are the other use cases, through
- * tk_op_change(), and refusals.c. Called from any thread.
+ * Use cases of the audit log: look for entries, follow it, show one. Reads only; what writes it are the other
+ * use cases, through tk_op_change(), and refusals.c. Called from any thread.
  */
 #include "service/internal.h"
 #include "service/view.h"

@@ -1,6 +1,6 @@
 /*
- * The table behind bindings.h: sorted by the key's number, found by halving. Bound keys are few, and new ones have the highest
- * numbers, so an insert moves next to nothing.
+ * The table behind bindings.h: sorted by the key's number, found by halving. Bound keys are few, and new ones
+ * have the highest numbers, so an insert moves next to nothing.
  */
 #include "service/bindings.h"
 

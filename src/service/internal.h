@@ -185,12 +185,12 @@ enum tk_err tk_refuse_making(struct tk_op *op, struct tk_str scope, const char *
 enum tk_err tk_refuse_unreached(struct tk_op *op, struct tk_str api_name, const char *field);
 /* A list that says no API shows a caller's that is bound to one; TK_INVALID when it is bound to several. */
 enum tk_err tk_filter_default_api(struct tk_op *op, struct tk_str *inout_api);
-/* To look at a key: it is of an API that the caller reaches, or an admin key that is bound to such APIs alone. */
+/* To look at a key: it is of an API that the caller reaches, or an admin key bound to such APIs alone. */
 enum tk_err tk_refuse_key_unreached(struct tk_op *op, const struct tk_key *key);
 /* To change a key, as it is now: also, the caller holds all that an admin key does. */
 enum tk_err tk_refuse_key(struct tk_op *op, const struct tk_key *key);
 /*
- * An admin key as it is to be may neither last longer nor be used more freely than the key that the caller asks with: outgrow.c.
+ * An admin key as it is to be may neither last longer nor be used more freely than the caller's: outgrow.c.
  * Held against it is what was given, and all of a new key.
  */
 enum tk_err tk_refuse_outgrowing(struct tk_op *op, struct tk_txn *txn, struct tk_str api_name,
@@ -198,8 +198,8 @@ enum tk_err tk_refuse_outgrowing(struct tk_op *op, struct tk_txn *txn, struct tk
 /* Plans and subscriptions of the API tollkeeper bear on all admin keys. */
 enum tk_err tk_refuse_lesser(struct tk_op *op, struct tk_str api_name);
 /*
- * To change a consumer: who is bound to APIs, none that uses others, too. What bears on its keys (its state) takes what its admin
- * keys hold.
+ * To change a consumer: who is bound to APIs, none that uses others, too. What bears on its keys (its state)
+ * takes what its admin keys hold.
  */
 enum tk_err tk_refuse_consumer(struct tk_op *op, struct tk_txn *txn, const struct tk_consumer *consumer,
                                bool bears_on_keys);
@@ -209,8 +209,8 @@ enum tk_err tk_only_apis_take(struct tk_op *op, struct tk_txn *txn, const struct
                               struct tk_key *inout);
 
 /*
- * Last-admin protection: last_admin.c. Before a change that may take an admin key out of use, and after it in the same transaction:
- * TK_CONFLICT with its fault, and the change is undone with the transaction.
+ * Last-admin protection: last_admin.c. Before a change that may take an admin key out of use, and after it in
+ * the same transaction: TK_CONFLICT with its fault, and the change is undone with the transaction.
  *   api_name  that the change is about; ptr NULL: any
  */
 struct tk_last_admin {

@@ -1,7 +1,8 @@
 /*
- * Keeps the door open: over the network nothing may be done after which nobody could issue admin keys over the network any more. A
- * change is made, looked at, and undone with its transaction where it would. The root-only socket may, because it is itself the way
- * back in. Called by the noun files inside a write, on the writer thread.
+ * Keeps the door open: over the network nothing may be done after which nobody could issue admin keys over
+ * the network any more. A change is made, looked at, and undone with its transaction where it would. The
+ * root-only socket may, because it is itself the way back in. Called by the noun files inside a write, on the
+ * writer thread.
  */
 #include "service/internal.h"
 

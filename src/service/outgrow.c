@@ -1,7 +1,7 @@
 /*
- * Nobody gets out of what holds him: who asks with an admin key that ends some day, or may be used from some addresses only, can
- * give no admin key more than that, his own included. Else a key for an afternoon would make itself one for ever. Called by keys.c and
- * key_change.c inside a write, on the writer thread.
+ * Nobody gets out of what holds him: who asks with an admin key that ends some day, or may be used from some
+ * addresses only, can give no admin key more than that, his own included. Else a key for an afternoon would
+ * make itself one for ever. Called by keys.c and key_change.c inside a write, on the writer thread.
  */
 #include "core/id.h"
 #include "service/internal.h"

@@ -1,6 +1,6 @@
 /*
- * The table behind refusals.h. A place is one actor at one route. Bounded in number and size; nothing in it is a secret: details
- * of faults have their keys cut (core/fault.h).
+ * The table behind refusals.h. A place is one actor at one route. Bounded in number and size; nothing in it
+ * is a secret: details of faults have their keys cut (core/fault.h).
  */
 #include "service/refusals.h"
 

@@ -1,10 +1,10 @@
 /*
- * Attempts that were refused to an administrator, on their way into the audit log. Noting one costs the request a moment under a
- * lock; rows are written by the daemon's tick, all that are due in one transaction.
+ * Attempts that were refused to an administrator, on their way into the audit log. Noting one costs the
+ * request a moment under a lock; rows are written by the daemon's tick, all that are due in one transaction.
  *
- * Floods cannot fill the disk: refusals of one actor at one route are folded. The first is a row within a second; while they go on,
- * the next row comes a minute later, then two, four, up to an hour, and says how many it stands for. Whoever is not among the
- * REFUSALS_MAX that are watched is counted only.
+ * Floods cannot fill the disk: refusals of one actor at one route are folded. The first is a row within a
+ * second; while they go on, the next row comes a minute later, then two, four, up to an hour, and says how
+ * many it stands for. Whoever is not among the REFUSALS_MAX that are watched is counted only.
  */
 #ifndef TK_SERVICE_REFUSALS_H
 #define TK_SERVICE_REFUSALS_H

@@ -1,7 +1,8 @@
 /*
- * What a caller may do beyond the scope that a route asks for: nobody grants or takes what they do not hold, and an admin key that is
- * bound to APIs acts on no others. Each check returns TK_OK, or TK_DENIED with its fault; http notes those in the audit log.
- * Called by the noun files, on the caller's thread or on the writer's.
+ * What a caller may do beyond the scope that a route asks for: nobody grants or takes what they do not hold,
+ * and an admin key that is bound to APIs acts on no others. Each check returns TK_OK, or TK_DENIED with its
+ * fault; http notes those in the audit log. Called by the noun files, on the caller's thread or on the
+ * writer's.
  */
 #include "service/internal.h"
 

@@ -88,11 +88,11 @@ struct tk_caller {
         uint8_t request_hash[32];      /* SHA-256 of method, path and body; with an idempotency_key */
 };
 
-/* The APIs that an admin key is bound to, as in struct tk_caller, valid until the service is closed. Memory only; any thread. */
+/* What an admin key is bound to, as in struct tk_caller, until the service is closed. Memory only; any thread. */
 struct tk_str tk_service_only_apis(const struct tk_service *service, uint64_t key_id);
 bool tk_caller_reaches(const struct tk_caller *caller, struct tk_str api_name);
 
-/* An attempt that was refused to an administrator. Becomes an entry of the audit log, alone or with others like it (refusals.h). */
+/* An attempt that was refused to an administrator: an entry of the audit log, with others like it (refusals.h). */
 struct tk_refusal {
         struct tk_str actor, source;
         const char *method, *route; /* static */

@@ -1,6 +1,6 @@
 /*
- * Sign-in attempts: when an address must wait and for how long, that others never do, and that the table cannot be made to hold
- * anybody else up.
+ * Sign-in attempts: when an address must wait and for how long, that others never do, and that the table
+ * cannot be made to hold anybody else up.
  */
 #include "http/throttle.h"
 

@@ -1,6 +1,6 @@
 /*
- * Administrators among themselves: keys bound to APIs, what nobody may take from others, the last key that can issue others, and
- * what is noted of refused attempts.
+ * Administrators among themselves: keys bound to APIs, what nobody may take from others, the last key that
+ * can issue others, and what is noted of refused attempts.
  */
 #include "fixture.h"
 
@@ -444,7 +444,10 @@ static uint64_t counted(const struct tk_audit_entry *entries, size_t count)
         return sum;
 }
 
-/* An hour of 100 refusals a second at one route, and a second actor in between: few entries, and none of them astray. */
+/*
+ * An hour of 100 refusals a second at one route, and a second actor in between: few entries, and none of them
+ * astray.
+ */
 static void a_flood_of_refusals_is_folded(void **state)
 {
         struct fixture *f = *state;
