@@ -168,16 +168,16 @@ static int check_complete(const struct tk_cli_run *run)
 }
 
 /* The flags of a change that need not be there, each for itself: without any there is nothing to change. */
-static uint64_t change_flags(const struct tk_cli_command *command)
+static tk_cli_flags change_flags(const struct tk_cli_command *command)
 {
-        uint64_t flags = 0;
+        tk_cli_flags flags = 0;
         for (size_t i = 0; i < TK_CLI_OPTION_COUNT; i++)
                 if (tk_cli_options[i].member)
-                        flags |= UINT64_C(1) << i;
+                        flags |= TK_CLI_BIT(i);
         return flags & command->options & ~command->required;
 }
 
-static int nothing_to_change(const struct tk_cli_run *run, uint64_t flags)
+static int nothing_to_change(const struct tk_cli_run *run, tk_cli_flags flags)
 {
         char mend[256] = "give at least one of";
         size_t used = strlen(mend);
@@ -191,7 +191,7 @@ static int nothing_to_change(const struct tk_cli_run *run, uint64_t flags)
 
 static int check_change(const struct tk_cli_run *run)
 {
-        uint64_t flags = change_flags(run->command);
+        tk_cli_flags flags = change_flags(run->command);
         if (!run->command->method || strcmp(run->command->method, "PATCH") != 0 || flags == 0)
                 return TK_CLI_EXIT_ok;
         for (size_t i = 0; i < run->given_count; i++)

@@ -37,14 +37,14 @@ static void print_flag(FILE *out, const char *flag, const char *value, const cha
 }
 
 /* The flags of the command that are in `set`, in the order of the table. */
-static void print_flags(FILE *out, const struct tk_cli_command *command, const char *title, uint64_t set)
+static void print_flags(FILE *out, const struct tk_cli_command *command, const char *title, tk_cli_flags set)
 {
         if ((command->options & set) == 0)
                 return;
         fprintf(out, "\n%s:\n", title);
         for (size_t i = 0; i < TK_CLI_OPTION_COUNT; i++) {
                 const struct tk_cli_option_info *info = &tk_cli_options[i];
-                if (command->options & set & UINT64_C(1) << i)
+                if (command->options & set & TK_CLI_BIT(i))
                         print_flag(out, info->flag, info->value, info->help, command->required >> i & 1);
         }
 }

@@ -59,6 +59,14 @@ enum tk_cli_kind {
         X(started_at, "started-at", TIME, "TIME", "started_at", "its periods begin here; default now")       \
         X(metadata, "metadata", OBJECT, "JSON", "metadata", "a JSON object of your own")                     \
         X(reason, "reason", TEXT, "TEXT", "reason", "why, for the audit log")                                \
+        X(only_apis, "only-api", LIST, "NAME", "only_apis",                                                  \
+          "an admin key that acts on this API alone, repeatable")                                            \
+        /* the audit log */                                                                                  \
+        X(object, "object", TEXT, "OBJECT", "object", "only this: key_17, plan, plan:4, api:weather")        \
+        X(actor, "actor", TEXT, "ACTOR", "actor", "only by this one: key_1, socket:0, system")               \
+        X(action, "action", TEXT, "ACTION", "action", "only this: key.revoke, plan.update, refused")         \
+        X(since, "since", TEXT, "TIME", "since", "not before: 2h (ago), 2027-01-31, 2027-01-31T12:00:00Z")   \
+        X(until, "until", TEXT, "TIME", "until", "only before: as --since")                                  \
         /* the request to judge */                                                                           \
         X(key_file, "key-file", TEXT, "FILE", NULL, "read the key from FILE; `-` is standard input")         \
         X(scope, "scope", TEXT, "SCOPES", "scope",                                                           \
@@ -111,8 +119,10 @@ enum tk_cli_option {
 };
 
 /* A command's flags are a set of bits. */
-_Static_assert(TK_CLI_OPTION_COUNT <= 64, "one bit an option");
-#define TK_CLI_HAS(id) (UINT64_C(1) << TK_CLI_OPTION_##id)
+typedef unsigned __int128 tk_cli_flags;
+_Static_assert(TK_CLI_OPTION_COUNT <= 128, "one bit an option");
+#define TK_CLI_BIT(option) ((tk_cli_flags)1 << (option))
+#define TK_CLI_HAS(id)     TK_CLI_BIT(TK_CLI_OPTION_##id)
 
 /* Where the daemon is and how to print: all commands that ask it take these. */
 #define TK_CLI_CONNECTION                                                                                    \

@@ -62,6 +62,7 @@ static int read_listen(struct daemon *daemon)
                         "%s is not on this machine alone: keys would cross the network in plain text",
                         daemon->address);
         config->address = daemon->address;
+        config->behind_proxy = tk_cli_args_has(daemon->run, TK_CLI_OPTION_behind_proxy);
         return TK_CLI_EXIT_ok;
 }
 

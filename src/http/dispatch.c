@@ -5,8 +5,10 @@
 
 #include "core/alloc.h"
 #include "http/auth.h"
+#include "http/bound.h"
 #include "http/headers.h"
 #include "http/log.h"
+#include "http/refusal.h"
 #include "http/reply.h"
 #include "http/router.h"
 #include "http/server_state.h"
@@ -91,6 +93,8 @@ static enum tk_err admit(struct tk_request *request)
                 err = tk_auth_check(request);
         if (err == TK_OK)
                 err = decode_params(request);
+        if (err == TK_OK)
+                err = tk_bound_check(request);
         if (err == TK_OK && *announced > body_max(request))
                 err = too_large(request);
         return err;
@@ -121,6 +125,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         enum tk_err err = admit(request);
         if (err == TK_OK)
                 return MHD_YES;
+        tk_refusal_note(request, request->caller.actor);
         tk_reply_problem(request, err);
         /* A client that sent Expect waits for our word before it sends the body; others are heard out first. */
         bool at_once = request->headers.expect.ptr || request->headers.length_ambiguous ||
@@ -178,8 +183,10 @@ static enum tk_err check_media_type(struct tk_request *request)
 static void run_handler(struct tk_request *request)
 {
         enum tk_err err = request->route->handle(request);
-        if (err != TK_OK)
-                tk_reply_problem(request, err);
+        if (err == TK_OK)
+                return;
+        tk_refusal_note(request, request->caller.actor);
+        tk_reply_problem(request, err);
 }
 
 void tk_dispatch_work(struct tk_request *request)

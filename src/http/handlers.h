@@ -54,6 +54,8 @@ struct tk_request;
         X(key_resume)                                                                                        \
         X(key_revoke)                                                                                        \
         X(key_usage)                                                                                         \
+        X(audit_list)                                                                                        \
+        X(audit_get)                                                                                         \
         X(status)                                                                                            \
         X(healthz)                                                                                           \
         X(readyz)                                                                                            \

@@ -126,6 +126,25 @@ static void durations(struct page *page, struct tk_metrics *metrics)
         duration(page, metrics, TK_KIND_ADMIN, "admin");
 }
 
+/* Who tried to be one, and what was refused to those who are. */
+static void administrators(struct page *page, struct tk_server *server)
+{
+        struct tk_throttle_stats attempts = {0};
+        struct tk_refusal_stats refusals;
+        if (server->throttle)
+                tk_throttle_stats(server->throttle, &attempts);
+        tk_service_refusal_stats(server->service, &refusals);
+        one(page, "tollkeeper_sign_in_failures_total", "counter",
+            "Bad admin keys from addresses that are not listed peers.", attempts.failures);
+        one(page, "tollkeeper_sign_in_throttled_total", "counter",
+            "Requests whose admin key was not looked at, after too many bad ones from their address.",
+            attempts.refusals);
+        one(page, "tollkeeper_admin_refusals_total", "counter",
+            "What administrators asked for and may not do.", refusals.refused);
+        one(page, "tollkeeper_admin_refusals_unnoted_total", "counter",
+            "Those of them that no entry of the audit log counts.", refusals.unnoted);
+}
+
 static void server_counters(struct page *page, struct tk_server *server)
 {
         struct tk_workers_stats workers;
@@ -137,6 +156,7 @@ static void server_counters(struct page *page, struct tk_server *server)
         decisions(page, &server->metrics);
         requests(page, &server->metrics);
         durations(page, &server->metrics);
+        administrators(page, server);
         one(page, "tollkeeper_http_requests_in_flight", "gauge",
             "HTTP requests whose headers have come and that are not answered.",
             tk_metrics_receiving(&server->metrics) + tk_metrics_answering(&server->metrics));

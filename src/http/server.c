@@ -92,6 +92,14 @@ static enum tk_err copy_peers(struct tk_server *server, const struct tk_server_c
         return TK_OK;
 }
 
+static enum tk_err open_throttle(struct tk_server *server)
+{
+        uint8_t seed[16];
+        struct tk_random random = tk_random_system();
+        random.fill(random.context, seed, sizeof(seed));
+        return tk_throttle_new(seed, &server->throttle);
+}
+
 static enum tk_err start(struct tk_server *server, const struct tk_server_config *config,
                          struct tk_fault *fault)
 {
@@ -100,6 +108,8 @@ static enum tk_err start(struct tk_server *server, const struct tk_server_config
                 return tk_fault_set(fault, TK_FAULT_internal, "", NULL, "the gate does not know the API %s",
                                     TK_ADMIN_API);
         enum tk_err err = copy_peers(server, config);
+        if (err == TK_OK && !config->behind_proxy)
+                err = open_throttle(server);
         if (err == TK_OK)
                 err = open_listeners(server, config, fault);
         if (err == TK_OK)
@@ -165,5 +175,6 @@ void tk_server_stop(struct tk_server *server, unsigned grace_s)
         close_listener(server);
         tk_free(server->socket_path);
         tk_free(server->verify_peers);
+        tk_throttle_free(server->throttle);
         tk_free(server);
 }

@@ -25,6 +25,7 @@ struct tk_server_config {
         unsigned idle_timeout_s;    /* a connection that says nothing for so long is closed; at least 1 */
         const struct tk_cidr *verify_peers; /* who may verify and read the counters without a key */
         uint32_t verify_peer_count;
+        bool behind_proxy; /* addresses are the proxy's: sign-in attempts are not told apart by them */
         void (*log)(const char *line); /* one logfmt line without newline; never a secret */
 };
 

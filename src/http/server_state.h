@@ -7,6 +7,7 @@
 
 #include "http/metrics.h"
 #include "http/server.h"
+#include "http/throttle.h"
 #include "http/workers.h"
 
 #include <microhttpd.h>
@@ -27,6 +28,7 @@ struct tk_server {
         int tcp_fd, socket_fd;
         struct MHD_Daemon *tcp, *socket;
         struct tk_workers *workers;
+        struct tk_throttle *throttle; /* NULL: clients have no addresses of their own */
         struct tk_metrics metrics;
 };
 
