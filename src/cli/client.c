@@ -149,6 +149,12 @@ static int no_reply(const struct tk_cli_client *client, const struct tk_cli_requ
         long system_error = 0, sent_bytes = 0;
         curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &system_error);
         curl_easy_getinfo(client->curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
+        if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+                return tk_cli_fail(
+                        TK_CLI_EXIT_no_daemon, NULL,
+                        "ask by a name that is in the certificate; name the authority that signed it "
+                        "with --ca-file",
+                        "%s is not believed: %s", target->url, curl_easy_strerror(code));
         if (code == CURLE_COULDNT_CONNECT || (code == CURLE_OPERATION_TIMEDOUT && sent_bytes == 0))
                 return no_connection(target, system_error);
         if (sent_bytes > 0 && strcmp(request->method, "GET") != 0)
@@ -178,6 +184,8 @@ static void set_options(const struct tk_cli_client *client, const char *url, con
                 curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
         if (client->target.socket_path)
                 curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->target.socket_path);
+        if (client->target.ca_file)
+                curl_easy_setopt(curl, CURLOPT_CAINFO, client->target.ca_file);
         if (body)
                 curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);

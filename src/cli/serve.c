@@ -3,16 +3,14 @@
  * signals. Everything that listens, decides or writes is in src/http and src/service.
  */
 #include "cli/address.h"
+#include "cli/daemon.h"
 #include "cli/harden.h"
 #include "cli/log.h"
 #include "cli/nouns.h"
 #include "cli/report.h"
-#include "cli/settings.h"
-#include "cli/welcome.h"
-#include "http/server.h"
-#include "service/service.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,18 +21,6 @@
 #define RESERVE_BYTES (UINT64_C(8) << 20)
 #define STOP_GRACE_S  10
 
-struct daemon {
-        const struct tk_cli_run *run;
-        char address[64];
-        struct tk_settings settings;
-        struct tk_cidr peers[TK_SETTING_CIDRS_MAX];
-        struct tk_service_config service_config;
-        struct tk_server_config server_config;
-        struct tk_cli_welcome welcome;
-        struct tk_service *service;
-        struct tk_server *server;
-};
-
 /* ---- settings ---- */
 
 static void say(const char *detail, const char *mend)
@@ -42,15 +28,7 @@ static void say(const char *detail, const char *mend)
         tk_cli_fail(TK_CLI_EXIT_usage, NULL, mend, "%s", detail);
 }
 
-static void use_log_level(const struct tk_settings *settings)
-{
-        const char *level = settings->values[TK_SETTING_log_level].text;
-        tk_cli_log_from(level[0] == 'i'   ? TK_CLI_LOG_INFO
-                        : level[0] == 'w' ? TK_CLI_LOG_WARN
-                                          : TK_CLI_LOG_ERROR);
-}
-
-static void use_places(struct daemon *daemon)
+static void use_places(struct tk_cli_daemon *daemon)
 {
         const struct tk_settings *settings = &daemon->settings;
         const char *dir = tk_settings_text(settings, TK_SETTING_data);
@@ -66,7 +44,7 @@ static void use_places(struct daemon *daemon)
         daemon->service_config.lease_s = (uint32_t)tk_settings_number(settings, TK_SETTING_lease);
 }
 
-static void use_server(struct daemon *daemon)
+static void use_server(struct tk_cli_daemon *daemon)
 {
         const struct tk_settings *settings = &daemon->settings;
         struct tk_server_config *config = &daemon->server_config;
@@ -76,16 +54,16 @@ static void use_server(struct daemon *daemon)
         config->socket_path = tk_settings_text(settings, TK_SETTING_socket);
         config->verify_threads = (unsigned)tk_settings_number(settings, TK_SETTING_verify_threads);
         config->workers = (unsigned)tk_settings_number(settings, TK_SETTING_workers);
-        config->idle_timeout_s = (unsigned)tk_settings_number(settings, TK_SETTING_idle_timeout);
-        config->verify_peers = daemon->peers;
-        config->verify_peer_count = tk_settings_cidrs(settings, TK_SETTING_verify_peers, daemon->peers);
+        config->tls_cert = tk_settings_text(settings, TK_SETTING_tls_cert);
+        config->tls_key = tk_settings_text(settings, TK_SETTING_tls_key);
+        tk_cli_daemon_rules(daemon, settings, &config->rules);
 }
 
-static int read_settings(struct daemon *daemon)
+static int read_settings(struct tk_cli_daemon *daemon)
 {
         if (!tk_settings_read(daemon->run, say, &daemon->settings))
                 return TK_CLI_EXIT_usage;
-        use_log_level(&daemon->settings);
+        tk_cli_daemon_log_level(&daemon->settings);
         use_places(daemon);
         use_server(daemon);
         return TK_CLI_EXIT_ok;
@@ -99,7 +77,7 @@ static int failed(enum tk_err err, const struct tk_fault *fault)
         return tk_cli_fail(exit, fault->field, fault->mend, "%s", fault->detail);
 }
 
-static int open_service(struct daemon *daemon)
+static int open_service(struct tk_cli_daemon *daemon)
 {
         struct tk_fault fault = {0};
         if (tk_random_init() != 0)
@@ -111,7 +89,7 @@ static int open_service(struct daemon *daemon)
         return err == TK_OK ? TK_CLI_EXIT_ok : failed(err, &fault);
 }
 
-static int start_server(struct daemon *daemon)
+static int start_server(struct tk_cli_daemon *daemon)
 {
         struct tk_fault fault = {0};
         daemon->server_config.service = daemon->service;
@@ -122,7 +100,7 @@ static int start_server(struct daemon *daemon)
 }
 
 /* Whole or not at all: whoever waits for the file reads the port at once. */
-static int write_port_file(const struct daemon *daemon)
+static int write_port_file(const struct tk_cli_daemon *daemon)
 {
         const char *path = tk_settings_text(&daemon->settings, TK_SETTING_port_file);
         if (!path)
@@ -139,13 +117,14 @@ static int write_port_file(const struct daemon *daemon)
         return TK_CLI_EXIT_ok;
 }
 
-static void say_listening(const struct daemon *daemon, bool hardened)
+static void say_listening(const struct tk_cli_daemon *daemon, bool hardened)
 {
         char port[16];
         snprintf(port, sizeof(port), "%u", (unsigned)tk_server_port(daemon->server));
         bool ipv6 = strchr(daemon->address, ':') != NULL;
-        printf("Tollkeeper " TK_VERSION " listens on http://%s%s%s:%s and %s\n", ipv6 ? "[" : "",
-               daemon->address, ipv6 ? "]" : "", port, daemon->server_config.socket_path);
+        printf("Tollkeeper " TK_VERSION " listens on http%s://%s%s%s:%s and %s\n",
+               daemon->server_config.tls_cert ? "s" : "", ipv6 ? "[" : "", daemon->address, ipv6 ? "]" : "",
+               port, daemon->server_config.socket_path);
         fflush(stdout);
         tk_cli_log(TK_CLI_LOG_INFO, "listening", "address", daemon->address, "port", port, "socket",
                    daemon->server_config.socket_path, "version", TK_VERSION, NULL);
@@ -164,7 +143,7 @@ static void allow_files(void)
         setrlimit(RLIMIT_NOFILE, &files); /* if not, the server makes do with fewer connections */
 }
 
-static int start(struct daemon *daemon)
+static int start(struct tk_cli_daemon *daemon)
 {
         allow_files();
         bool hardened = tk_cli_harden();
@@ -184,8 +163,8 @@ static int start(struct daemon *daemon)
 
 /* ---- run and stop ---- */
 
-/* Those that ask the daemon to stop; blocked before any thread begins, so that only the main thread takes them. */
-static sigset_t stop_signals(void)
+/* Those that the main thread waits for; blocked before any thread begins, so that no other takes them. */
+static sigset_t awaited_signals(void)
 {
         sigset_t set;
         sigemptyset(&set);
@@ -195,24 +174,37 @@ static sigset_t stop_signals(void)
         return set;
 }
 
-/* Tick once a second until a signal says stop. */
-static int wait_for_signal(struct tk_service *service)
+/* SIGHUP from a terminal that has gone, and not from somebody who wants a reload. */
+static bool hung_up(const siginfo_t *info)
 {
-        sigset_t set = stop_signals();
+        struct pollfd terminal = {.fd = STDIN_FILENO};
+        if (info->si_signo != SIGHUP)
+                return false;
+        return info->si_code == SI_KERNEL || (poll(&terminal, 1, 0) > 0 && (terminal.revents & POLLHUP) &&
+                                              !isatty(STDIN_FILENO) && errno == EIO);
+}
+
+/* Tick once a second, reload when asked, until a signal says stop. */
+static int wait_for_signal(struct tk_cli_daemon *daemon)
+{
+        sigset_t set = awaited_signals();
         for (;;) {
                 struct timespec second = {.tv_sec = 1};
-                int signal = sigtimedwait(&set, NULL, &second);
-                if (signal > 0)
+                siginfo_t info;
+                int signal = sigtimedwait(&set, &info, &second);
+                if (signal > 0 && (signal != SIGHUP || hung_up(&info)))
                         return signal;
-                tk_service_tick(service);
+                if (signal == SIGHUP)
+                        tk_cli_daemon_reload(daemon);
+                tk_service_tick(daemon->service);
         }
 }
 
-static void stop(struct daemon *daemon, int signal)
+static void stop(struct tk_cli_daemon *daemon, int signal)
 {
         tk_cli_log(TK_CLI_LOG_INFO, "stopping", "signal", sigabbrev_np(signal), NULL);
         /* From here a second Ctrl-C does what it does to any program: the data is safe at every moment. */
-        sigset_t set = stop_signals();
+        sigset_t set = awaited_signals();
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
         tk_server_stop(daemon->server, STOP_GRACE_S);
         daemon->server = NULL;
@@ -220,7 +212,7 @@ static void stop(struct daemon *daemon, int signal)
 
 static int run_serve(const struct tk_cli_run *run)
 {
-        struct daemon *daemon = tk_arena_alloc(run->arena, sizeof(*daemon));
+        struct tk_cli_daemon *daemon = tk_arena_alloc(run->arena, sizeof(*daemon));
         if (!daemon)
                 return tk_cli_out_of_memory();
         daemon->run = run;
@@ -229,15 +221,16 @@ static int run_serve(const struct tk_cli_run *run)
                 tk_settings_fini(&daemon->settings);
                 return exit;
         }
-        sigset_t set = stop_signals();
+        sigset_t set = awaited_signals();
         pthread_sigmask(SIG_BLOCK, &set, NULL);
         signal(SIGPIPE, SIG_IGN);
 
         exit = start(daemon);
         if (exit == TK_CLI_EXIT_ok)
-                stop(daemon, wait_for_signal(daemon->service));
+                stop(daemon, wait_for_signal(daemon));
         tk_server_stop(daemon->server, STOP_GRACE_S);
         tk_service_close(daemon->service);
+        tk_settings_fini(&daemon->now);
         tk_settings_fini(&daemon->settings);
         if (exit == TK_CLI_EXIT_ok)
                 tk_cli_log(TK_CLI_LOG_INFO, "stopped", NULL);
@@ -249,9 +242,11 @@ static const struct tk_cli_command command[] = {{
         .notes = "The first start makes the data directory and prints the first admin key, once.\n"
                  "Ctrl-C or SIGTERM finishes what is in flight; a second Ctrl-C does not wait for it.\n"
                  "Behind a proxy, also one on this machine, say --behind-proxy: else everybody is believed.\n"
+                 "SIGHUP reads the settings and the certificate anew.\n"
                  "The log goes to standard error, in logfmt.",
         .example = "tollkeeper serve\n"
                    "tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8420 --lease 60\n"
+                   "tollkeeper serve --listen 10.1.0.5:8443 --tls-cert chain.pem --tls-key key.pem\n"
                    "tollkeeper serve --config none --listen 10.1.0.5:8420 --behind-proxy --verify-peers "
                    "10.1.0.0/16",
         .settings = true,

@@ -176,7 +176,8 @@ static int find_address(const struct tk_cli_run *run, struct tk_cli_target *ret_
 
 int tk_cli_target_resolve(const struct tk_cli_run *run, struct tk_cli_target *ret_target)
 {
-        *ret_target = (struct tk_cli_target){0};
+        *ret_target = (struct tk_cli_target){
+                .ca_file = tk_cli_args_text(run, TK_CLI_OPTION_ca_file, variable("TOLLKEEPER_CA_FILE"))};
         int exit = find_address(run, ret_target);
         if (exit != TK_CLI_EXIT_ok)
                 return exit;

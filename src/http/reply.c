@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define JSON_TYPE    "application/json"
 #define PROBLEM_TYPE "application/problem+json"
@@ -50,8 +51,18 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
         return TK_OK;
 }
 
+void tk_reply_file(struct tk_request *request, const char *content_type, int fd, size_t len)
+{
+        tk_reply_bytes(request, MHD_HTTP_OK, content_type, NULL, len);
+        request->reply.file = true;
+        request->reply.fd = fd;
+}
+
 void tk_reply_drop(struct tk_reply *reply)
 {
+        if (reply->file)
+                close(reply->fd);
+        reply->file = false;
         if (!reply->owned)
                 return;
         tk_wipe(reply->bytes, reply->len); /* it may hold a new key */
@@ -210,12 +221,20 @@ void tk_reply_problem(struct tk_request *request, enum tk_err err)
 
 /* ---- sending ---- */
 
+/* The bytes are the request's, which libmicrohttpd ends only after it has sent them; a file becomes the response's. */
+static struct MHD_Response *make_response(struct tk_reply *reply)
+{
+        if (!reply->file)
+                return MHD_create_response_from_buffer(reply->len, reply->bytes, MHD_RESPMEM_PERSISTENT);
+        struct MHD_Response *response = MHD_create_response_from_fd64(reply->len, reply->fd);
+        reply->file = response == NULL;
+        return response;
+}
+
 enum MHD_Result tk_reply_send(struct tk_request *request)
 {
         struct tk_reply *reply = &request->reply;
-        /* The bytes are the request's, which libmicrohttpd ends only after it has sent them. */
-        struct MHD_Response *response =
-                MHD_create_response_from_buffer(reply->len, reply->bytes, MHD_RESPMEM_PERSISTENT);
+        struct MHD_Response *response = make_response(reply);
         if (!response)
                 return MHD_NO; /* out of memory: the connection is closed */
         enum MHD_Result added = MHD_add_response_header(response, "Content-Type", reply->content_type);

@@ -37,6 +37,9 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
 void tk_reply_bytes(struct tk_request *request, unsigned status, const char *content_type, char *bytes,
                     size_t len);
 
+/* 200, with the `len` bytes of a file; takes `fd`. */
+void tk_reply_file(struct tk_request *request, const char *content_type, int fd, size_t len);
+
 /* The problem document of request->fault, or of `err` when that is empty. */
 void tk_reply_problem(struct tk_request *request, enum tk_err err);
 

@@ -5,6 +5,7 @@
 #ifndef TK_HTTP_SERVER_STATE_H
 #define TK_HTTP_SERVER_STATE_H
 
+#include "http/connections.h"
 #include "http/metrics.h"
 #include "http/server.h"
 #include "http/workers.h"
@@ -17,12 +18,12 @@ struct tk_server {
         struct tk_service *service;
         struct tk_gate *gate;
         uint32_t admin_environment; /* of the API tollkeeper, in the gate */
-        struct tk_cidr *verify_peers;
-        uint32_t verify_peer_count;
+        struct tk_connections *connections;
         void (*log)(const char *line);
         int64_t started_s;
         atomic_bool stopping; /* replies close their connection */
         uint16_t port;
+        bool tls;
         char *socket_path; /* NULL: none */
         int tcp_fd, socket_fd;
         struct MHD_Daemon *tcp, *socket;
