@@ -34,4 +34,7 @@ void tk_cli_client_close(struct tk_cli_client *client);
  */
 int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request *request, json_t **ret_reply);
 
+/* Ask, and write the bytes of a reply that is no JSON into a file: however long it takes, as long as bytes come. */
+int tk_cli_client_save(struct tk_cli_client *client, const struct tk_cli_request *request, int fd);
+
 #endif

@@ -23,8 +23,8 @@
  * see the reply.
  */
 #define DISCARD_MAX     (8u << 20)
-/* A file may be larger than what a slow line carries in the time for an answer. */
-#define FILE_REPLY_NS   (3600 * TK_NS_PER_S)
+/* A stream may be longer than what a slow line carries in the time for an answer. */
+#define STREAM_NS       (3600 * TK_NS_PER_S)
 
 static int socket_of(struct MHD_Connection *connection)
 {
@@ -215,8 +215,9 @@ void tk_dispatch_work(struct tk_request *request)
 {
         run_handler(request);
         request->phase = TK_PHASE_ANSWERED;
-        allow_now(request, request->reply.file ? FILE_REPLY_NS
-                                               : tk_connections_request_ns(request->server->connections));
+        allow_now(request, request->reply.stream.read
+                                   ? STREAM_NS
+                                   : tk_connections_request_ns(request->server->connections));
         MHD_resume_connection(request->connection); /* the network thread may free the request from here on */
 }
 

@@ -54,6 +54,7 @@ struct tk_request;
         X(key_resume)                                                                                        \
         X(key_revoke)                                                                                        \
         X(key_usage)                                                                                         \
+        X(backup)                                                                                            \
         X(status)                                                                                            \
         X(healthz)                                                                                           \
         X(readyz)                                                                                            \

@@ -10,11 +10,11 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define JSON_TYPE    "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 #define BUSY_RETRY_S 1
+#define STREAM_BLOCK (64u << 10)
 
 void tk_reply_header(struct tk_request *request, const char *name, const char *value)
 {
@@ -51,18 +51,21 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
         return TK_OK;
 }
 
-void tk_reply_file(struct tk_request *request, const char *content_type, int fd, size_t len)
+void tk_reply_stream(struct tk_request *request, const char *content_type, uint64_t len,
+                     int64_t (*read)(void *context, uint64_t at, char *bytes, size_t max),
+                     void (*free)(void *context), void *context)
 {
         tk_reply_bytes(request, MHD_HTTP_OK, content_type, NULL, len);
-        request->reply.file = true;
-        request->reply.fd = fd;
+        request->reply.stream.read = read;
+        request->reply.stream.free = free;
+        request->reply.stream.context = context;
 }
 
 void tk_reply_drop(struct tk_reply *reply)
 {
-        if (reply->file)
-                close(reply->fd);
-        reply->file = false;
+        if (reply->stream.read)
+                reply->stream.free(reply->stream.context);
+        reply->stream.read = NULL;
         if (!reply->owned)
                 return;
         tk_wipe(reply->bytes, reply->len); /* it may hold a new key */
@@ -221,14 +224,19 @@ void tk_reply_problem(struct tk_request *request, enum tk_err err)
 
 /* ---- sending ---- */
 
-/* The bytes are the request's, which libmicrohttpd ends only after it has sent them; a file becomes the response's. */
+static ssize_t read_stream(void *context, uint64_t at, char *bytes, size_t max)
+{
+        const struct tk_reply *reply = context;
+        int64_t got = reply->stream.read(reply->stream.context, at, bytes, max);
+        return got < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : got;
+}
+
+/* Bytes and stream are the request's, which libmicrohttpd ends only after it has sent them. */
 static struct MHD_Response *make_response(struct tk_reply *reply)
 {
-        if (!reply->file)
+        if (!reply->stream.read)
                 return MHD_create_response_from_buffer(reply->len, reply->bytes, MHD_RESPMEM_PERSISTENT);
-        struct MHD_Response *response = MHD_create_response_from_fd64(reply->len, reply->fd);
-        reply->file = response == NULL;
-        return response;
+        return MHD_create_response_from_callback(reply->len, STREAM_BLOCK, read_stream, reply, NULL);
 }
 
 enum MHD_Result tk_reply_send(struct tk_request *request)

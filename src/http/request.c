@@ -56,7 +56,8 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
         request->body.received = 0;
         request->body.announced = 0;
         request->reply.status = 0;
-        request->reply.owned = request->reply.file = false;
+        request->reply.owned = false;
+        request->reply.stream.read = NULL;
         request->reply.header_count = 0;
 }
 

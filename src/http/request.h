@@ -49,8 +49,11 @@ struct tk_reply {
         const char *content_type;
         char *bytes;
         size_t len;
-        bool file; /* the body is the file `fd`, of `len` bytes, which is closed when it has been sent */
-        int fd;
+        struct {
+                int64_t (*read)(void *context, uint64_t at, char *bytes, size_t max); /* NULL: no stream */
+                void (*free)(void *context);
+                void *context;
+        } stream;   /* the body is read from it, `len` bytes */
         bool owned; /* bytes were allocated; else they are static or in the request */
         struct {
                 const char *name;

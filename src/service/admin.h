@@ -19,6 +19,7 @@
         X("keys:read", "read keys and their usage")                                                          \
         X("keys:write", "issue, change, suspend and revoke keys")                                            \
         X("status:read", "read status")                                                                      \
+        X("backup:read", "take backups: all that is recorded, without secrets")                              \
         X("verify", "verify and explain keys from an address that is not listed")
 
 #endif

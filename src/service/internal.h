@@ -18,6 +18,8 @@
 
 #include <jansson.h>
 
+#include <stdatomic.h>
+
 /* ---- the service ---- */
 
 struct tk_service {
@@ -32,6 +34,7 @@ struct tk_service {
         struct tk_gate *gate;
         struct tk_drainer *drainer; /* gate -> here */
         struct tk_meters *meters;   /* gate -> journal, registry */
+        atomic_bool backing_up;
 };
 
 /* ---- one operation ---- */
