@@ -214,6 +214,8 @@ static int perform(struct tk_cli_client *client, const struct tk_cli_request *re
                 return tk_cli_out_of_memory();
         struct buffer reply = {0};
         set_options(client, url, request->method, headers, body, &reply);
+        if (request->patience_s > 0)
+                curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, request->patience_s);
         CURLcode code = curl_easy_perform(client->curl);
         long status = 0;
         curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);

@@ -18,6 +18,7 @@ struct tk_cli_request {
         const json_t *body;          /* NULL: none; borrowed */
         const char *idempotency_key; /* NULL: none */
         const char *if_match;        /* a version, NULL: none */
+        long patience_s;             /* for the reply; 0: two minutes */
 };
 
 /*
