@@ -17,6 +17,7 @@ packages_model=(spin)
 # redis-tools has the server's program too, without a service that would start with the machine.
 packages_bench=(redis-tools liblmdb-dev valgrind)
 packages_fresh=(debootstrap)
+packages_package=(dpkg-dev binutils)
 
 # How the program is built that users run, and that is measured.
 shipping=(-Dtests=false -Doptimization=3 -Db_lto=true)

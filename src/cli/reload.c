@@ -3,6 +3,7 @@
  */
 #include "cli/daemon.h"
 #include "cli/log.h"
+#include "cli/notify.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,11 +100,14 @@ static bool take(struct tk_cli_daemon *daemon, const struct tk_settings *fresh)
 void tk_cli_daemon_reload(struct tk_cli_daemon *daemon)
 {
         struct tk_settings fresh;
+        tk_cli_notify_reloading();
         if (!tk_settings_read(daemon->run, say, &fresh) || !take(daemon, &fresh)) {
                 tk_settings_fini(&fresh);
+                tk_cli_notify("READY=1\nSTATUS=The last reload was refused; the log says why");
                 return;
         }
         tk_settings_fini(&daemon->now);
         daemon->now = fresh;
+        tk_cli_notify("READY=1\nSTATUS=");
         tk_cli_log(TK_CLI_LOG_INFO, "reloaded", "file", fresh.file ? fresh.file : "none", NULL);
 }

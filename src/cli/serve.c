@@ -6,6 +6,7 @@
 #include "cli/daemon.h"
 #include "cli/harden.h"
 #include "cli/log.h"
+#include "cli/notify.h"
 #include "cli/nouns.h"
 #include "cli/report.h"
 
@@ -197,11 +198,13 @@ static int wait_for_signal(struct tk_cli_daemon *daemon)
                 if (signal == SIGHUP)
                         tk_cli_daemon_reload(daemon);
                 tk_service_tick(daemon->service);
+                tk_cli_notify_alive();
         }
 }
 
 static void stop(struct tk_cli_daemon *daemon, int signal)
 {
+        tk_cli_notify("STOPPING=1");
         tk_cli_log(TK_CLI_LOG_INFO, "stopping", "signal", sigabbrev_np(signal), NULL);
         /* From here a second Ctrl-C does what it does to any program: the data is safe at every moment. */
         sigset_t set = awaited_signals();
@@ -226,6 +229,8 @@ static int run_serve(const struct tk_cli_run *run)
         signal(SIGPIPE, SIG_IGN);
 
         exit = start(daemon);
+        if (exit == TK_CLI_EXIT_ok)
+                tk_cli_notify("READY=1");
         if (exit == TK_CLI_EXIT_ok)
                 stop(daemon, wait_for_signal(daemon));
         tk_server_stop(daemon->server, STOP_GRACE_S);
