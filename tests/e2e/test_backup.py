@@ -13,6 +13,7 @@ import pytest
 
 import cli
 import daemon
+from test_disk import Mounts
 from cli import DENIED, FAILED, OK, USAGE
 
 
@@ -39,6 +40,13 @@ def home(tmp_path):
         yield running
         if running.alive():
             running.stop()
+
+
+@pytest.fixture
+def mounts(tmp_path):
+    made = Mounts(tmp_path)
+    yield made
+    made.close()
 
 
 def issue(home, *limits, api="maps"):
@@ -184,6 +192,18 @@ def test_no_daemon(home):
     home.stop()
     assert home.run("backup", "a.tar").code == cli.NO_DAEMON
     assert not (home.folder / "a.tar").exists() and not (home.folder / "a.tar.part").exists()
+
+
+def test_no_room_for_a_copy(mounts, tmp_path):
+    """What is left of the disk is left to those who write."""
+    small = mounts.tmpfs("small", "48m")
+    with daemon.Daemon(tmp_path / "run", data=small / "data").start() as running, running.client() as client:
+        before = sorted(path.name for path in running.data.iterdir())
+        reply = client.get("/v1/backup")
+        assert (reply.status, reply.problem()) == (507, "insufficient_storage") and "MiB" in reply.json["detail"]
+        assert sorted(path.name for path in running.data.iterdir()) == before
+        assert client.get("/v1/status").status == 200
+        assert running.stop() == OK
 
 
 # ---- what is refused ----
