@@ -9,7 +9,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 packages_build=(gcc libc6-dev meson ninja-build pkg-config python3 libmicrohttpd-dev libjansson-dev libsqlite3-dev
         nettle-dev libsodium-dev libcurl4-gnutls-dev libgnutls28-dev)
 packages_test=(git clang-format shellcheck pyflakes3 g++ make libcmocka-dev python3-pytest python3-requests python3-yaml
-        python3-jsonschema curl e2fsprogs openssl)
+        python3-jsonschema curl e2fsprogs openssl procps strace systemd)
 packages_node=(nodejs npm)
 packages_coverage=(gcovr)
 packages_fuzz=(clang libclang-rt-14-dev)
