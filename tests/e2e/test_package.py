@@ -75,7 +75,7 @@ def test_the_daemon_makes_no_call_that_the_unit_forbids(tmp_path, unit):
     cert, key = certs.Authority(tmp_path / "ca").sign("server")
     home = cli.Home(tmp_path, "--tls-cert", str(cert), "--tls-key", str(key))
     plain = home.command
-    home.command = lambda: ["strace", "-f", "-qq", "-o", str(trace), *plain()]
+    home.command = lambda: ["strace", "-f", "-qq", "-E", "ASAN_OPTIONS=detect_leaks=0", "-o", str(trace), *plain()]
     home.pid = lambda: int(subprocess.run(["pgrep", "-P", str(home.process.pid)], capture_output=True, text=True, check=True).stdout.split()[0])
     with home.start():
         issued = home.good("key", "issue", "--api", "maps", "--quota", "5/day", "--json").json
