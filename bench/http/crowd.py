@@ -144,7 +144,7 @@ def report(quiet, loud, options, counts, running):
         target = TARGET if kind == "kept" else None
         holds = holds and (target is None or ratio <= target)
         if options.json:
-            print(json.dumps({"name": f"crowd_verify_p99_{kind}", "value": round(ratio, 2), "unit": "ratio", "op": "<=",
+            print(json.dumps({"name": f"crowd_verify_p99_{kind}", "value": round(ratio, 2), "unit": "ratio", "op": "<=" if target else None,
                               "target": target, "holds": target is None or ratio <= target}))
         else:
             print(f"verify, connection {kind}: p50 {p(0.5, quiet[kind]):.0f} us quiet, {p(0.5, loud[kind]):.0f} us in the crowd; "
