@@ -7,6 +7,7 @@
 
 #include "cli/exit.h"
 #include "cli/options.h"
+#include "cli/settings.h"
 #include "core/arena.h"
 
 #include <stdbool.h>
@@ -61,6 +62,7 @@ struct tk_cli_command {
         const char *example;   /* lines that work as they stand against a daemon with the demo */
         tk_cli_flags options;  /* TK_CLI_HAS() of each flag */
         tk_cli_flags required; /* those without which it makes no sense */
+        bool settings;         /* takes the flags of settings.h as well */
         const char *method;
         const char
                 *path; /* {} is the argument, {api} is --api; an argument that is not in the path is `name` */
@@ -94,6 +96,8 @@ struct tk_cli_run {
         const char *argument; /* NULL when it takes none */
         const struct tk_cli_given *given;
         size_t given_count;
+        struct tk_setting_given *settings;
+        size_t setting_count;
         struct tk_arena *arena; /* until the program ends */
 };
 

@@ -61,11 +61,12 @@ static uint64_t monotonic_ns(void)
 
 /*
  * Not on the socket, which is the way back in; not a listed peer, who may try keys at /v1/verify without any; and not behind a
- * proxy, where everybody has the proxy's address.
+ * proxy that is not trusted to say whose request it is, where everybody has the proxy's address.
  */
 static bool is_throttled(const struct tk_request *request)
 {
-        return request->server->throttle && !request->peer->known;
+        bool told_by_proxy = request->peer == &request->forwarded;
+        return !request->peer->known && (!request->server->behind_proxy || told_by_proxy);
 }
 
 static enum tk_err refuse_hasty(struct tk_request *request)

@@ -56,6 +56,7 @@ struct tk_request;
         X(key_usage)                                                                                         \
         X(audit_list)                                                                                        \
         X(audit_get)                                                                                         \
+        X(backup)                                                                                            \
         X(status)                                                                                            \
         X(healthz)                                                                                           \
         X(readyz)                                                                                            \

@@ -53,6 +53,22 @@ struct tk_registry_stats {
 };
 void tk_registry_stats(const struct tk_registry *registry, struct tk_registry_stats *ret_stats);
 
+/*
+ * Copy all that is committed, as of one moment, into a new file, while others read and write. The caller's thread; as long as the
+ * disk takes. TK_FULL, TK_IO: nothing is left behind.
+ */
+enum tk_err tk_registry_copy(struct tk_registry *registry, const char *path);
+
+/* What a look at a registry's file says, which nobody need have opened. Changes nothing. */
+struct tk_registry_look {
+        int64_t schema, keys; /* -1: it does not say */
+        char complaint[160];  /* what the engine finds wrong; empty: nothing */
+};
+/* TK_CORRUPT: it is no database; TK_IO. */
+enum tk_err tk_registry_inspect(const char *path, struct tk_registry_look *ret_look);
+/* The newest schema that this program knows. */
+unsigned tk_registry_schema(void);
+
 /* ---- transactions ---- */
 
 typedef enum tk_err tk_txn_fn(struct tk_txn *txn, void *context);

@@ -20,6 +20,7 @@
         X("keys:write", "issue, change, suspend and revoke keys")                                            \
         X("audit:read", "read the audit log")                                                                \
         X("status:read", "read status")                                                                      \
+        X("backup:read", "take backups: all that is recorded, without secrets")                              \
         X("verify", "verify and explain keys from an address that is not listed")
 
 #endif

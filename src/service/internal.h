@@ -20,6 +20,8 @@
 
 #include <jansson.h>
 
+#include <stdatomic.h>
+
 /* ---- the service ---- */
 
 struct tk_service {
@@ -36,6 +38,7 @@ struct tk_service {
         struct tk_meters *meters;   /* gate -> journal, registry */
         struct tk_bindings *bindings;
         struct tk_refusals *refusals;
+        atomic_bool backing_up;
 };
 
 /* ---- one operation ---- */
