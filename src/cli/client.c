@@ -12,10 +12,12 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REPLY_MAX     ((size_t)64 << 20)
 #define CONNECT_MAX_S 5L
 #define REPLY_MAX_S   120L
+#define SILENCE_MAX_S 600L /* while the daemon copies its registry */
 #define HEADER_MAX    512
 #define HEADERS_MAX   8
 
@@ -149,6 +151,12 @@ static int no_reply(const struct tk_cli_client *client, const struct tk_cli_requ
         long system_error = 0, sent_bytes = 0;
         curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &system_error);
         curl_easy_getinfo(client->curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
+        if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+                return tk_cli_fail(
+                        TK_CLI_EXIT_no_daemon, NULL,
+                        "ask by a name that is in the certificate; name the authority that signed it "
+                        "with --ca-file",
+                        "%s is not believed: %s", target->url, curl_easy_strerror(code));
         if (code == CURLE_COULDNT_CONNECT || (code == CURLE_OPERATION_TIMEDOUT && sent_bytes == 0))
                 return no_connection(target, system_error);
         if (sent_bytes > 0 && strcmp(request->method, "GET") != 0)
@@ -178,6 +186,8 @@ static void set_options(const struct tk_cli_client *client, const char *url, con
                 curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
         if (client->target.socket_path)
                 curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->target.socket_path);
+        if (client->target.ca_file)
+                curl_easy_setopt(curl, CURLOPT_CAINFO, client->target.ca_file);
         if (body)
                 curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
@@ -204,6 +214,8 @@ static int perform(struct tk_cli_client *client, const struct tk_cli_request *re
                 return tk_cli_out_of_memory();
         struct buffer reply = {0};
         set_options(client, url, request->method, headers, body, &reply);
+        if (request->patience_s > 0)
+                curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, request->patience_s);
         CURLcode code = curl_easy_perform(client->curl);
         long status = 0;
         curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -227,6 +239,72 @@ int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request 
         else
                 exit = perform(client, request, &headers, body, ret_reply);
         wiping_free(body);
+        tk_wipe(&headers, sizeof(headers));
+        return exit;
+}
+
+/* ---- replies that go into a file ---- */
+
+struct saving {
+        CURL *curl;
+        int fd, error;
+        struct buffer problem; /* what came instead */
+};
+
+static size_t save_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+        struct saving *saving = context;
+        long status = 0;
+        curl_easy_getinfo(saving->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status != 200)
+                return take_bytes(bytes, size, count, &saving->problem);
+        for (size_t done = 0; done < size * count;) {
+                ssize_t written = write(saving->fd, bytes + done, size * count - done);
+                if (written < 0 && errno == EINTR)
+                        continue;
+                if (written <= 0) {
+                        saving->error = errno;
+                        return 0;
+                }
+                done += (size_t)written;
+        }
+        return size * count;
+}
+
+static int saved(const struct tk_cli_client *client, const struct tk_cli_request *request,
+                 const struct saving *saving, CURLcode code)
+{
+        long status = 0;
+        json_t *reply;
+        curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (saving->error)
+                return tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot write the file: %s",
+                                   strerror(saving->error));
+        if (code == CURLE_PARTIAL_FILE)
+                return tk_cli_fail(TK_CLI_EXIT_failed, NULL, "try again", "the answer was cut off");
+        if (code != CURLE_OK)
+                return no_reply(client, request, code);
+        return status == 200 ? TK_CLI_EXIT_ok : read_reply(client->run, status, &saving->problem, &reply);
+}
+
+int tk_cli_client_save(struct tk_cli_client *client, const struct tk_cli_request *request, int fd)
+{
+        struct headers headers = {0};
+        struct saving saving = {.curl = client->curl, .fd = fd};
+        const char *url = tk_arena_printf(client->run->arena, "%s%s", client->target.url, request->path).ptr;
+        int exit;
+        if (!url || !make_headers(request, &client->target, &headers)) {
+                exit = tk_cli_out_of_memory();
+        } else {
+                set_options(client, url, request->method, &headers, NULL, NULL);
+                curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 0L);
+                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_MAX_S);
+                curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, save_bytes);
+                curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &saving);
+                exit = saved(client, request, &saving, curl_easy_perform(client->curl));
+        }
+        buffer_fini(&saving.problem);
         tk_wipe(&headers, sizeof(headers));
         return exit;
 }

@@ -18,6 +18,7 @@ struct tk_cli_request {
         const json_t *body;          /* NULL: none; borrowed */
         const char *idempotency_key; /* NULL: none */
         const char *if_match;        /* a version, NULL: none */
+        long patience_s;             /* for the reply; 0: two minutes */
 };
 
 /*
@@ -33,5 +34,8 @@ void tk_cli_client_close(struct tk_cli_client *client);
  *   ret_reply  the body; the caller's, json_decref() it
  */
 int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request *request, json_t **ret_reply);
+
+/* Ask, and write the bytes of a reply that is no JSON into a file: however long it takes, as long as bytes come. */
+int tk_cli_client_save(struct tk_cli_client *client, const struct tk_cli_request *request, int fd);
 
 #endif

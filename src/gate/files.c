@@ -348,7 +348,7 @@ static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file fi
         if (fd < 0)
                 return tk_files_system_fault(fault, spec->name);
 
-        uint64_t reserve_bytes;
+        uint64_t reserve_bytes = 0;
         enum tk_err err = read_reserve(fd, spec, &reserve_bytes, fault);
         if (!err)
                 err = tk_files_map(files, file, fd, reserve_bytes, access, fault);

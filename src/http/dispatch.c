@@ -4,9 +4,12 @@
 #include "http/dispatch.h"
 
 #include "core/alloc.h"
+#include "core/calendar.h"
 #include "http/auth.h"
+#include "http/bound.h"
 #include "http/headers.h"
 #include "http/log.h"
+#include "http/refusal.h"
 #include "http/reply.h"
 #include "http/router.h"
 #include "http/server_state.h"
@@ -22,6 +25,8 @@
  * see the reply.
  */
 #define DISCARD_MAX     (8u << 20)
+/* A stream may be longer than what a slow line carries in the time for an answer. */
+#define STREAM_NS       (3600 * TK_NS_PER_S)
 
 static int socket_of(struct MHD_Connection *connection)
 {
@@ -29,6 +34,17 @@ static int socket_of(struct MHD_Connection *connection)
 }
 
 /* ---- the headers have come ---- */
+
+/* The step that begins now must be done within `ns`, or the connection is closed. */
+static void allow_ns(struct tk_request *request, uint64_t from_ns, uint64_t ns)
+{
+        atomic_store_explicit(&request->ours->seat.deadline_ns, from_ns + ns, memory_order_relaxed);
+}
+
+static void allow_now(struct tk_request *request, uint64_t ns)
+{
+        allow_ns(request, request->started_ns + tk_request_age_ns(request), ns);
+}
 
 static size_t body_max(const struct tk_request *request)
 {
@@ -79,10 +95,24 @@ static enum tk_err check_framing(struct tk_request *request)
                             "where the body ends could be read in two ways");
 }
 
+/* Who asks, by the rules as they are now. */
+static void know_client(struct tk_request *request)
+{
+        struct tk_connections *connections = request->server->connections;
+        struct tk_connection *ours = request->ours;
+        tk_connections_judge(connections, &ours->seat, &ours->peer);
+        if (!ours->peer.proxy || !request->headers.forwarded_for.ptr)
+                return;
+        request->forwarded = ours->peer;
+        tk_connections_forwarded(connections, request->headers.forwarded_for, &request->forwarded);
+        request->peer = &request->forwarded;
+}
+
 static enum tk_err admit(struct tk_request *request)
 {
         uint64_t *announced = &request->body.announced;
         tk_headers_read(request->connection, &request->headers);
+        know_client(request);
         tk_str_to_u64(request->headers.content_length, announced);
         enum tk_err err = check_framing(request);
         if (err == TK_OK)
@@ -91,6 +121,8 @@ static enum tk_err admit(struct tk_request *request)
                 err = tk_auth_check(request);
         if (err == TK_OK)
                 err = decode_params(request);
+        if (err == TK_OK)
+                err = tk_bound_check(request);
         if (err == TK_OK && *announced > body_max(request))
                 err = too_large(request);
         return err;
@@ -112,6 +144,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         struct tk_connection *ours = info->socket_context;
         struct tk_request *request = &ours->request;
         tk_request_begin(ours, server, connection, method, path);
+        allow_ns(request, request->started_ns, tk_connections_request_ns(server->connections));
         tk_metrics_begun(&server->metrics);
         if (!ours->spoken)
                 atomic_fetch_sub_explicit(&server->metrics.silent, 1, memory_order_relaxed);
@@ -121,6 +154,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         enum tk_err err = admit(request);
         if (err == TK_OK)
                 return MHD_YES;
+        tk_refusal_note(request, request->caller.actor);
         tk_reply_problem(request, err);
         /* A client that sent Expect waits for our word before it sends the body; others are heard out first. */
         bool at_once = request->headers.expect.ptr || request->headers.length_ambiguous ||
@@ -178,20 +212,26 @@ static enum tk_err check_media_type(struct tk_request *request)
 static void run_handler(struct tk_request *request)
 {
         enum tk_err err = request->route->handle(request);
-        if (err != TK_OK)
-                tk_reply_problem(request, err);
+        if (err == TK_OK)
+                return;
+        tk_refusal_note(request, request->caller.actor);
+        tk_reply_problem(request, err);
 }
 
 void tk_dispatch_work(struct tk_request *request)
 {
         run_handler(request);
         request->phase = TK_PHASE_ANSWERED;
+        allow_now(request, request->reply.stream.read
+                                   ? STREAM_NS
+                                   : tk_connections_request_ns(request->server->connections));
         MHD_resume_connection(request->connection); /* the network thread may free the request from here on */
 }
 
 static enum MHD_Result hand_over(struct tk_request *request)
 {
         request->phase = TK_PHASE_WORKING;
+        allow_ns(request, 0, TK_NO_DEADLINE);        /* our own time is not the client's */
         MHD_suspend_connection(request->connection); /* before a worker can resume it */
         if (tk_workers_push(request->server->workers, request, request->route->run == TK_RUN_URGENT))
                 return MHD_YES;
@@ -199,6 +239,7 @@ static enum MHD_Result hand_over(struct tk_request *request)
                      "too many requests are waiting");
         tk_reply_problem(request, TK_BUSY);
         request->phase = TK_PHASE_ANSWERED;
+        allow_now(request, tk_connections_request_ns(request->server->connections));
         MHD_resume_connection(request->connection);
         return MHD_YES;
 }
@@ -248,6 +289,7 @@ void tk_dispatch_completed(void *context, struct MHD_Connection *connection, voi
         if (!request)
                 return;
         uint64_t duration_ns = tk_request_age_ns(request);
+        allow_ns(request, request->started_ns + duration_ns, tk_connections_idle_ns(server->connections));
         unsigned status = how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? request->reply.status : 0;
         tk_log_request(request, status, duration_ns);
         tk_metrics_finished(&server->metrics, request->route, status, request->phase != TK_PHASE_RECEIVING,
@@ -266,10 +308,9 @@ static struct tk_connection *open_connection(const struct tk_server *server,
         ours->memo.api_len = ours->memo.name_len = 0;
         const struct sockaddr *address =
                 MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-        if (address && address->sa_family != AF_UNIX)
-                tk_peer_from_address(address, server->verify_peers, server->verify_peer_count, &ours->peer);
-        else
-                tk_peer_from_socket(socket_of(connection), &ours->peer);
+        bool tcp = address && address->sa_family != AF_UNIX;
+        tk_connections_add(server->connections, &ours->seat, socket_of(connection), tcp ? address : NULL,
+                           &ours->peer);
         return ours;
 }
 
@@ -283,12 +324,21 @@ void tk_dispatch_connection(void *context, struct MHD_Connection *connection, vo
                 atomic_fetch_add_explicit(&server->metrics.connections, 1, memory_order_relaxed);
                 return;
         }
-        const struct tk_connection *ours = *inout_ours;
+        struct tk_connection *ours = *inout_ours;
         if (!ours || !ours->spoken)
                 atomic_fetch_sub_explicit(&server->metrics.silent, 1, memory_order_relaxed);
+        if (ours)
+                tk_connections_remove(server->connections, &ours->seat);
         tk_free(*inout_ours);
         *inout_ours = NULL;
         atomic_fetch_sub_explicit(&server->metrics.connections, 1, memory_order_relaxed);
+}
+
+enum MHD_Result tk_dispatch_accept(void *context, const struct sockaddr *address, socklen_t bytes)
+{
+        const struct tk_server *server = context;
+        (void)bytes;
+        return tk_connections_admit(server->connections, address) ? MHD_YES : MHD_NO;
 }
 
 size_t tk_dispatch_keep_escapes(void *context, struct MHD_Connection *connection, char *text)

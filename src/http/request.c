@@ -38,10 +38,11 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
                       const char *method, const char *path)
 {
         struct tk_request *request = &ours->request;
-        memset(request, 0, offsetof(struct tk_request, fault));
+        memset(request, 0, offsetof(struct tk_request, forwarded));
         request->server = server;
         request->service = server->service;
         request->connection = connection;
+        request->ours = ours;
         request->peer = &ours->peer;
         request->memo = &ours->memo;
         request->method = method;
@@ -56,6 +57,7 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
         request->body.announced = 0;
         request->reply.status = 0;
         request->reply.owned = false;
+        request->reply.stream.read = NULL;
         request->reply.header_count = 0;
 }
 

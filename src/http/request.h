@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "core/fault.h"
+#include "http/connections.h"
 #include "http/json_read.h"
 #include "http/peer.h"
 #include "service/service.h"
@@ -29,7 +30,7 @@ struct tk_route;
 /* The headers that matter, as they came; ptr NULL when absent. They live as long as the request. */
 struct tk_headers {
         struct tk_str authorization, content_type, content_length, if_match, idempotency_key, api_key, origin,
-                expect, transfer_encoding;
+                expect, transfer_encoding, forwarded_for;
         bool authorization_repeated;
         bool api_keys_differ;  /* two X-API-Key headers that are not the same */
         bool length_ambiguous; /* where the request ends could be read in two ways (RFC 9112, section 6.3) */
@@ -48,6 +49,11 @@ struct tk_reply {
         const char *content_type;
         char *bytes;
         size_t len;
+        struct {
+                int64_t (*read)(void *context, uint64_t at, char *bytes, size_t max); /* NULL: no stream */
+                void (*free)(void *context);
+                void *context;
+        } stream;   /* the body is read from it, `len` bytes */
         bool owned; /* bytes were allocated; else they are static or in the request */
         struct {
                 const char *name;
@@ -69,6 +75,7 @@ struct tk_request {
         struct tk_server *server;
         struct tk_service *service;
         struct MHD_Connection *connection;
+        struct tk_connection *ours;
         const struct tk_peer *peer;
         struct tk_environment_memo *memo; /* the connection's */
         const struct tk_route *route;     /* NULL: there is none */
@@ -83,6 +90,7 @@ struct tk_request {
         struct tk_arena arena;
         char actor[32];
         /* From here on nothing is zeroed for each request. */
+        struct tk_peer forwarded; /* where a trusted proxy speaks for the client: then `peer` is this */
         struct tk_fault fault;
         struct tk_body body;
         struct tk_reply reply;
@@ -101,6 +109,7 @@ struct tk_environment_memo {
 /* A connection: who is at its other end, and the request that it serves now. */
 struct tk_connection {
         bool spoken; /* a request has come */
+        struct tk_connection_seat seat;
         struct tk_peer peer;
         struct tk_environment_memo memo;
         struct tk_request request;

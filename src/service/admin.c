@@ -16,6 +16,7 @@ static const struct tk_caller system_caller = {
         .actor = TK_STR("system"),
         .source = TK_STR("local"),
         .scopes = TK_STR("*"),
+        .root = true,
 };
 
 static const struct tk_input_environment admin_environment = {

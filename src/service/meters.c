@@ -139,6 +139,12 @@ enum tk_err tk_meters_flush(struct tk_meters *meters)
         return tk_usage_flush_now(meters->flush);
 }
 
+enum tk_err tk_meters_capture(struct tk_meters *meters)
+{
+        tk_meter_log_touch_all(meters->log);
+        return tk_meters_flush(meters);
+}
+
 struct total_job {
         const struct tk_meter_owner *owner;
         struct tk_usage_total total;

@@ -43,6 +43,8 @@ void tk_meters_tick(struct tk_meters *meters);
 /* Have all that is counted by now in the journal, and in the registry: whether it is. For tests. */
 void tk_meters_wait(struct tk_meters *meters);
 enum tk_err tk_meters_flush(struct tk_meters *meters);
+/* The same, also of decisions whose events nobody has read yet. For backups; any thread. */
+enum tk_err tk_meters_capture(struct tk_meters *meters);
 
 /*
  * How often the owner was refused, ever: a meter counts modulo 2^32 (`count`), the registry's rows keep the
