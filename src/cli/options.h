@@ -42,6 +42,7 @@ enum tk_cli_kind {
         /* what a key may do */                                                                              \
         X(scopes, "scope", LIST, "SCOPE", "scopes",                                                          \
           "a scope to grant, repeatable: forecast:read, forecast:*, *")                                      \
+        X(roles, "role", LIST, "NAME", "roles", "a role to grant, repeatable; `none` for no role")           \
         X(limit, "limit", RATE, "N/PER", "limits",                                                           \
           "a rate, repeatable: 100/min; 10/s,burst=50; hourly=5000/h; 9/s,shadow (not enforced)")            \
         X(quota, "quota", QUOTA, "N/PERIOD", "limits",                                                       \

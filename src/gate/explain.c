@@ -132,10 +132,14 @@ static void describe_scope(const struct tk_request *request, struct detail *deta
                 say(detail, "nothing is required");
         else if (!lacks)
                 say(detail, "has what is required");
-        if (request->answer->scopes.len)
-                say(detail, "; granted %.*s", TK_STR_ARG(request->answer->scopes));
-        else
+        const struct tk_answer *answer = request->answer;
+        if (answer->scopes.len)
+                say(detail, "; granted %.*s", TK_STR_ARG(answer->scopes));
+        else if (answer->role_count == 0)
                 say(detail, "; no scope is granted");
+        for (uint32_t i = 0; i < answer->role_count; i++)
+                say(detail, "; role %.*s grants %.*s", TK_STR_ARG(answer->roles[i].name),
+                    TK_STR_ARG(answer->roles[i].scopes));
 }
 
 static void describe_available(const struct tk_request *request, struct detail *detail)

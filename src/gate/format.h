@@ -214,6 +214,7 @@ _Static_assert(offsetof(struct tk_format_subscription, credits_next) == 48, "sub
 #define TK_POLICY_ROUTE_BUCKETS       1024
 #define TK_POLICY_PATTERNS_MAX        4096 /* of one API */
 #define TK_POLICY_LIMITS_MAX          8
+#define TK_POLICY_ROLES_MAX           8
 
 struct tk_format_chains {
         _Atomic uint32_t environments[TK_POLICY_ENVIRONMENT_BUCKETS];
@@ -230,6 +231,7 @@ enum tk_record_kind {
         TK_RECORD_KEY_POLICY = 4,
         TK_RECORD_LIMITS = 5, /* of a subscription or a route */
         TK_RECORD_ROUTE = 6,
+        TK_RECORD_ROLE = 7,
 };
 
 struct tk_format_record {
@@ -273,6 +275,17 @@ struct tk_format_consumer {
 };
 _Static_assert(sizeof(struct tk_format_consumer) == 32, "consumer record");
 
+struct tk_format_role {
+        struct tk_format_record head;
+        uint32_t role_id;
+        uint32_t api_id;
+        _Atomic uint32_t policy; /* a key policy of nothing but scopes */
+        uint32_t zero;
+        struct tk_format_text name;
+        uint64_t zero_b;
+};
+_Static_assert(sizeof(struct tk_format_role) == 48, "role record");
+
 struct tk_format_route {
         struct tk_format_record head;
         uint32_t route_id;
@@ -295,7 +308,8 @@ struct tk_format_policy {
         uint16_t path_count;
         uint16_t zero_a;
         struct tk_format_text scopes;
-        uint32_t zero_b;
+        uint16_t zero_b;
+        uint16_t role_count;
 };
 _Static_assert(sizeof(struct tk_format_policy) == 48, "policy record");
 _Static_assert(offsetof(struct tk_format_policy, scopes) == 36, "policy record");

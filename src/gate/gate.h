@@ -132,6 +132,9 @@ struct tk_answer_limit {
         struct tk_limit_state state;
 };
 
+/* A key has at most this many roles. */
+#define TK_GATE_ROLES_MAX 8
+
 /* What the gate says. Slices point into the gate and hold while it is open; a named limit's name is the caller's own. */
 struct tk_answer {
         enum tk_code code;
@@ -142,6 +145,7 @@ struct tk_answer {
         struct tk_str api, environment, consumer; /* names of the key's own */
         struct tk_str scopes;                     /* granted patterns, space-separated */
         int64_t not_before_s, expires_s;          /* 0: unbounded */
+        uint32_t role_count;                      /* 0 to TK_GATE_ROLES_MAX */
         uint64_t retry_after_ns; /* refused by a limit: until it may pass; TK_NEVER if it never can */
         uint32_t refused_by; /* its place in limits and 1; of several the one to wait longest for; 0: none */
         const char *reason;  /* a phrase beyond the code's text, or NULL; static storage */
@@ -151,6 +155,9 @@ struct tk_answer {
         bool named_shared;   /* a named limit found no place of its own */
         uint32_t limit_count; /* filled when the limits were looked at */
         struct tk_answer_limit limits[TK_GATE_LIMITS_MAX];
+        struct tk_answer_role {
+                struct tk_str name, scopes; /* patterns that it grants, as above, beside those of the key */
+        } roles[TK_GATE_ROLES_MAX];
 };
 
 /*

@@ -122,6 +122,15 @@ struct tk_publish_subscription {
 enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                                     const struct tk_publish_subscription *subscription);
 
+/* A named set of scopes. Whatever keys have it, a change of what it grants is one store, and in force when the call returns. */
+struct tk_publish_role {
+        uint32_t id, api_id;
+        struct tk_str name;          /* never changes */
+        const struct tk_str *scopes; /* granted patterns, sorted */
+        uint32_t scope_count;
+};
+enum tk_err tk_publish_role(struct tk_publisher *publisher, const struct tk_publish_role *role);
+
 struct tk_publish_route {
         uint32_t id, environment_id;
         struct tk_str method, template; /* never change */
@@ -147,6 +156,8 @@ struct tk_publish_key {
         int64_t not_before_s, expires_s;
         const struct tk_str *scopes; /* granted patterns, sorted */
         uint32_t scope_count;
+        const uint32_t *roles;             /* ids; published before */
+        uint32_t role_count;               /* 0 to 8 */
         const struct tk_limit_def *limits; /* its own */
         uint32_t limit_count;
         const struct tk_cidr *cidrs;

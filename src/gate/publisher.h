@@ -73,6 +73,9 @@ enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t indexed_c
 uint32_t tk_intern_find_environment(const struct tk_publisher *publisher, uint32_t environment_id);
 uint32_t tk_intern_find_consumer(const struct tk_publisher *publisher, uint32_t consumer_id);
 
+/* The role's record; 0: it was not published, or is one of another API. */
+uint32_t tk_intern_find_role(const struct tk_publisher *publisher, uint32_t role_id, uint32_t api_id);
+
 enum tk_err tk_intern_environment(struct tk_publisher *publisher,
                                   const struct tk_publish_environment *environment);
 enum tk_err tk_intern_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer);
@@ -81,6 +84,9 @@ enum tk_err tk_intern_route(struct tk_publisher *publisher, const struct tk_publ
                             struct tk_format_route **ret_route);
 /* Let it be found, once it is bound. */
 void tk_intern_link_route(struct tk_publisher *publisher, struct tk_format_route *route);
+/* `policy`: what it grants from now on. */
+enum tk_err tk_intern_role(struct tk_publisher *publisher, const struct tk_publish_role *role,
+                           uint32_t policy);
 enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, struct tk_str text,
                               uint32_t *ret_bit);
 

@@ -119,6 +119,12 @@ bool tk_check_restrictions(struct tk_request *request)
 
 /* ---- scopes ---- */
 
+static bool grants(const struct tk_policy_view *view, uint32_t bit)
+{
+        uint32_t word = bit / 64;
+        return word < view->policy->scope_words && (view->scope_words[word] >> bit % 64 & 1);
+}
+
 static bool has_pattern(const struct tk_request *request, struct tk_str text)
 {
         const struct tk_format_policy *policy = request->key.view.policy;
@@ -128,8 +134,12 @@ static bool has_pattern(const struct tk_request *request, struct tk_str text)
                 return false;
 
         const struct tk_format_pattern *pattern = tk_area_at(area, ref, 1);
-        uint32_t word = pattern->bit / 64;
-        return word < policy->scope_words && (request->key.view.scope_words[word] >> pattern->bit % 64 & 1);
+        if (grants(&request->key.view, pattern->bit))
+                return true;
+        for (uint32_t i = 0; i < request->answer->role_count; i++)
+                if (grants(&request->roles[i], pattern->bit))
+                        return true;
+        return false;
 }
 
 /* A name is granted by itself, by `resource:*`, or by `*`: the patterns that tk_scope_covers() covers it with. */

@@ -37,7 +37,7 @@ static const char *check_texts(const struct tk_policy_view *view)
 
 /* What begins at a line of the arena, in a byte: nothing (0), or a record's kind, and above it a policy's extent_lines. */
 #define MARK_EXTENT_SHIFT 4
-_Static_assert(TK_RECORD_ROUTE < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
+_Static_assert(TK_RECORD_ROLE < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
 
 /*
  * Bounds, taken once as nobody publishes meanwhile, and the marks of the arena: with them a line of `keys` is judged by what stands in it
@@ -51,6 +51,15 @@ struct survey {
         uint64_t policy_lines, subscription_lines, meter_lines, key_home_lines, subscription_home_lines;
 };
 
+/* Roles are published before the policies that name them, so their marks are there. */
+static const char *check_roles(const struct survey *survey, const struct tk_policy_view *view)
+{
+        for (uint32_t i = 0; i < view->policy->role_count; i++)
+                if (view->roles[i] >= survey->policy_lines || survey->marks[view->roles[i]] != TK_RECORD_ROLE)
+                        return "policy: a role is out of bounds";
+        return NULL;
+}
+
 static const char *mark_policy(struct survey *survey, uint32_t ref, enum tk_record_kind kind)
 {
         struct tk_policy_view view;
@@ -59,6 +68,8 @@ static const char *mark_policy(struct survey *survey, uint32_t ref, enum tk_reco
         survey->marks[ref] =
                 (uint8_t)((unsigned)kind | (unsigned)view.policy->extent_lines << MARK_EXTENT_SHIFT);
         const char *why = check_limits(&view);
+        if (!why)
+                why = check_roles(survey, &view);
         return why ? why : check_texts(&view);
 }
 
@@ -86,6 +97,15 @@ static bool pattern_sound(struct tk_area *area, uint32_t ref)
         struct tk_str text;
         return pattern && pattern->bit < TK_POLICY_PATTERNS_MAX &&
                tk_policy_text(&pattern->head, pattern->text, &text);
+}
+
+static bool role_sound(struct tk_area *area, uint32_t ref)
+{
+        const struct tk_format_role *role = tk_policy_role(area, ref);
+        struct tk_policy_view view;
+        struct tk_str text;
+        return role && tk_policy_role_view(area, role, &view) &&
+               tk_policy_text(&role->head, role->name, &text);
 }
 
 /* One that was made and not bound before its daemon was killed has no binding. Its policy may stand behind it, unmarked yet. */
@@ -118,6 +138,8 @@ static const char *mark_record(struct survey *survey, uint32_t ref, enum tk_reco
                 return consumer_sound(area, ref) ? NULL : "policy: a consumer is damaged";
         case TK_RECORD_PATTERN:
                 return pattern_sound(area, ref) ? NULL : "policy: a scope pattern is damaged";
+        case TK_RECORD_ROLE:
+                return role_sound(area, ref) ? NULL : "policy: a role is damaged";
         case TK_RECORD_ROUTE:
                 return route_sound(survey, ref) ? NULL : "policy: a route is damaged";
         }

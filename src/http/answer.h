@@ -21,4 +21,10 @@ void tk_answer_write_limits(struct tk_json_writer *writer, const struct tk_answe
  */
 void tk_answer_headers(struct tk_request *request, const struct tk_answer *answer);
 
+/*
+ * An answer did not fit into the request's own room, as those of keys with many roles may not: begin anew with more, in the arena.
+ * False: there is no memory.
+ */
+bool tk_answer_enlarge(struct tk_request *request, struct tk_json_writer *writer);
+
 #endif

@@ -35,6 +35,19 @@ static void write_check(struct tk_json_writer *writer, const struct tk_check *ch
         tk_json_close(writer, '}');
 }
 
+static void write_explanation(struct tk_json_writer *writer, const struct tk_explanation *explanation)
+{
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "answer");
+        tk_answer_write(writer, &explanation->answer);
+        TK_JSON_NAME(writer, "checks");
+        tk_json_open(writer, '[');
+        for (uint32_t i = 0; i < explanation->check_count; i++)
+                write_check(writer, &explanation->checks[i]);
+        tk_json_close(writer, ']');
+        tk_json_close(writer, '}');
+}
+
 /* The gate never sees two keys; its explanation of none is the one to start from. */
 static void explain_keys_differ(struct tk_gate *gate, struct tk_ask ask,
                                 struct tk_explanation *ret_explanation)
@@ -66,14 +79,8 @@ enum tk_err tk_http_explain(struct tk_request *request)
 
         struct tk_json_writer writer =
                 tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));
-        tk_json_open(&writer, '{');
-        TK_JSON_NAME(&writer, "answer");
-        tk_answer_write(&writer, &explanation.answer);
-        TK_JSON_NAME(&writer, "checks");
-        tk_json_open(&writer, '[');
-        for (uint32_t i = 0; i < explanation.check_count; i++)
-                write_check(&writer, &explanation.checks[i]);
-        tk_json_close(&writer, ']');
-        tk_json_close(&writer, '}');
+        write_explanation(&writer, &explanation);
+        if (writer.overflow && tk_answer_enlarge(request, &writer))
+                write_explanation(&writer, &explanation);
         return tk_reply_written(request, &writer);
 }

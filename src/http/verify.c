@@ -98,6 +98,16 @@ void tk_verify_keys_differ(struct tk_answer *ret_answer)
         ret_answer->refused_by = 0;
 }
 
+static enum tk_err reply_with(struct tk_request *request, const struct tk_answer *answer)
+{
+        struct tk_json_writer writer =
+                tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));
+        tk_answer_write(&writer, answer);
+        if (writer.overflow && tk_answer_enlarge(request, &writer))
+                tk_answer_write(&writer, answer);
+        return tk_reply_written(request, &writer);
+}
+
 enum tk_err tk_http_verify(struct tk_request *request)
 {
         struct tk_question question;
@@ -116,10 +126,7 @@ enum tk_err tk_http_verify(struct tk_request *request)
                 return tk_fault_set(&request->fault, TK_FAULT_unavailable, "", "see /readyz", "%s",
                                     answer.reason ? answer.reason : tk_code_text(answer.code));
 
-        struct tk_json_writer writer =
-                tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));
-        tk_answer_write(&writer, &answer);
-        err = tk_reply_written(request, &writer);
+        err = reply_with(request, &answer);
         if (err == TK_OK)
                 tk_answer_headers(request, &answer);
         return err;

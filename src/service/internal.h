@@ -96,6 +96,8 @@ enum tk_err tk_find_scope(struct tk_op *op, struct tk_txn *txn, const struct tk_
                           const char *field, struct tk_scope *ret_scope);
 enum tk_err tk_find_plan(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api, struct tk_str name,
                          const char *field, struct tk_plan *ret_plan);
+enum tk_err tk_find_role(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api, struct tk_str name,
+                         struct tk_role *ret_role);
 /* By id or name. */
 enum tk_err tk_find_consumer(struct tk_op *op, struct tk_txn *txn, struct tk_str id_or_name,
                              const char *field, struct tk_consumer *ret_consumer);
@@ -154,6 +156,12 @@ enum tk_err tk_subscription_make(struct tk_op *op, struct tk_txn *txn, const str
 
 /* Take what is given over into the record, checked. Used to issue (onto an empty record) and to update. */
 enum tk_err tk_key_merge(struct tk_op *op, const struct tk_input_key *input, struct tk_key *inout);
+/* Take the roles that are given over into the record, by name. */
+enum tk_err tk_key_roles_take(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
+                              const struct tk_input_list *given, struct tk_key *inout);
+/* As tk_refuse_escalation(), of all that the key's roles grant. */
+enum tk_err tk_key_roles_refuse_escalation(struct tk_op *op, struct tk_txn *txn,
+                                           const struct tk_input_list *given, const struct tk_key *key);
 /* Every pattern stands for a scope that the API has; else a fault, which points into the list that was given. */
 enum tk_err tk_scopes_known(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
                             const struct tk_input_list *given, const struct tk_str *scopes, uint32_t count);

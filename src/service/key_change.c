@@ -62,10 +62,22 @@ static enum tk_err check_scopes(struct change_job *job, struct tk_txn *txn)
         return err == TK_OK ? tk_op_reserve_scopes(&job->op, api.id, key->scopes, key->scope_count) : err;
 }
 
-static enum tk_err merge(struct change_job *job)
+static enum tk_err take_roles(struct change_job *job, struct tk_txn *txn)
+{
+        const struct tk_input_list *given = &job->input->roles;
+        struct tk_api api;
+        enum tk_err err = tk_api_find(txn, job->key->api_name, job->op.arena, &api);
+        if (err == TK_OK)
+                err = tk_key_roles_take(&job->op, txn, &api, given, job->key);
+        return err == TK_OK ? tk_key_roles_refuse_escalation(&job->op, txn, given, job->key) : err;
+}
+
+static enum tk_err merge(struct change_job *job, struct tk_txn *txn)
 {
         struct tk_key *key = job->key;
         enum tk_err err = tk_key_merge(&job->op, job->input, key);
+        if (err == TK_OK)
+                err = take_roles(job, txn);
         return err == TK_OK ? tk_refuse_escalation(&job->op, key->api_name, &job->input->scopes, key->scopes,
                                                    key->scope_count)
                             : err;
@@ -80,7 +92,7 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         if (err != TK_OK)
                 return err;
         struct tk_key old = *job->key;
-        err = merge(job);
+        err = merge(job, txn);
         if (err == TK_OK && tk_view_same(tk_view_key(&old), tk_view_key(job->key))) {
                 *job->key = old;
                 return TK_OK;
@@ -136,6 +148,8 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
         if (err == TK_OK && job->state == TK_STATE_ACTIVE)
                 err = tk_refuse_escalation(&job->op, job->key->api_name, &(struct tk_input_list){0},
                                            job->key->scopes, job->key->scope_count);
+        if (err == TK_OK && job->state == TK_STATE_ACTIVE)
+                err = tk_key_roles_refuse_escalation(&job->op, txn, &(struct tk_input_list){0}, job->key);
         if (err != TK_OK)
                 return err;
         json_t *before = tk_view_key(job->key);

@@ -164,7 +164,28 @@ static enum tk_err visit_consumer(const struct tk_consumer_row *row, void *conte
         return publish_consumer(context, row->id, row->name);
 }
 
+/* What all its keys may do changes by it; a role that is deleted grants nobody anything, as no key in use has it. */
+static enum tk_err publish_role(const struct tk_role *role, void *context)
+{
+        const struct pass *pass = context;
+        const struct tk_publish_role published = {
+                .id = (uint32_t)role->id,
+                .api_id = (uint32_t)role->api_id,
+                .name = role->name,
+                .scopes = role->scopes,
+                .scope_count = role->deleted_s == 0 ? role->scope_count : 0,
+        };
+        return tk_publish_role(pass->feeder->files, &published);
+}
+
 /* ---- what a feed row stands for ---- */
+
+static enum tk_err apply_role(struct pass *pass, uint64_t id)
+{
+        struct tk_role role;
+        enum tk_err err = tk_role_get(pass->txn, id, &pass->arena, &role);
+        return err == TK_OK ? publish_role(&role, pass) : err;
+}
 
 static enum tk_err apply_environment(struct pass *pass, uint64_t id)
 {
@@ -225,6 +246,9 @@ static enum tk_err apply(struct pass *pass, const struct tk_feed_row *row)
                 return apply_subscription(pass, row);
         case TK_OBJECT_KEY:
                 return tk_key_walk_one(pass->txn, row->object_id, publish_key, pass);
+        case TK_OBJECT_ROLE:
+                return apply_role(pass, row->object_id);
+        case TK_OBJECT_ROUTE:  /* nobody is told of them yet */
         case TK_OBJECT_SCOPE:  /* reaches the gate with the keys that are granted it */
         case TK_OBJECT_PEPPER: /* deciders are given peppers when they start */
                 return TK_OK;
@@ -312,6 +336,8 @@ static enum tk_err rebuild(struct tk_txn *txn, void *context)
                 err = publish_environments(&pass, 0);
         if (err == TK_OK)
                 err = tk_consumer_walk(txn, visit_consumer, &pass);
+        if (err == TK_OK)
+                err = tk_role_walk(txn, publish_role, &pass);
         if (err == TK_OK)
                 err = tk_subscription_walk(txn, publish_subscription, &pass);
         if (err == TK_OK)

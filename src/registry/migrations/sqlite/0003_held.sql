@@ -1,0 +1,1 @@
+-- Held for the step that another change brings under this number.
