@@ -60,8 +60,8 @@ struct tk_cli_command {
         uint64_t options;     /* TK_CLI_HAS() of each flag */
         uint64_t required;    /* those without which it makes no sense */
         const char *method;
-        const char
-                *path; /* {} is the argument, {api} is --api; an argument that is not in the path is `name` */
+        const char *
+                path; /* {} is the argument, {api} is --api, {environment} is --env; an argument that is not in the path is `name` */
         const char *done;    /* past tense of a change: "revoked" */
         bool create_missing; /* the body says "create_missing": true */
         int (*run)(const struct tk_cli_run *run);

@@ -69,6 +69,10 @@ enum tk_cli_kind {
         X(ip, "ip", TEXT, "ADDRESS", "ip", "the client's address")                                           \
         X(origin, "origin", TEXT, "ORIGIN", "origin", "the request's Origin header")                         \
         X(cost, "cost", NUMBER, "N", "cost", "units that it costs; default 1, 0 charges nothing")            \
+        X(match_route, "match-route", FLAG, NULL, "match_route",                                             \
+          "take scope, cost and limits of the route of --method and --path")                                 \
+        X(unknown_route, "unknown-route", TEXT, "WORD", "unknown_route",                                     \
+          "when there is no such route: refuse (default) or pass")                                           \
         /* how to ask */                                                                                     \
         X(idempotency_key, "idempotency-key", TEXT, "TEXT", NULL,                                            \
           "a repeat with the same text makes nothing twice")                                                 \

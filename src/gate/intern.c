@@ -337,7 +337,9 @@ enum tk_err tk_intern_route(struct tk_publisher *publisher, const struct tk_publ
 {
         uint32_t ref =
                 tk_policy_find_route(arena(publisher), route->environment_id, route->method, route->template);
-        if (ref) {
+        /* A route that was deleted keeps its record, and its usage; the one that has its place now gets its own. */
+        if (ref && ((const struct tk_format_route *)(const void *)record_at(publisher, ref))->route_id ==
+                           route->id) {
                 *ret_route = (void *)record_at(publisher, ref);
                 return TK_OK;
         }
@@ -365,8 +367,19 @@ void tk_intern_link_route(struct tk_publisher *publisher, struct tk_format_route
         tk_policy_text(&route->head, route->method, &method);
         tk_policy_text(&route->head, route->template, &template);
         uint32_t ref = (uint32_t)(((uint8_t *)route - arena(publisher)->lines) / TK_POLICY_LINE_BYTES);
-        if (!tk_policy_find_route(arena(publisher), route->environment_id, method, template))
+        uint32_t found = tk_policy_find_route(arena(publisher), route->environment_id, method, template);
+        if (found < ref) /* the newest is found first */
                 link_route(publisher, ref);
+}
+
+/* ---- nodes and ends of routes ---- */
+
+enum tk_err tk_intern_append(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t id,
+                             struct tk_str text, uint32_t *ret_ref)
+{
+        struct tk_format_record *record = (void *)publisher->scratch;
+        pad(record);
+        return append(publisher, record, kind, hash_ids(kind, id, text), ret_ref);
 }
 
 /* ---- policies ---- */

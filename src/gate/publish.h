@@ -140,6 +140,20 @@ struct tk_publish_route {
 };
 enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_publish_route *route);
 
+/*
+ * Let deciders find a published route by the requests it is for (tk_gate_match_route): by one store, in place of what a route of the same method
+ * and shape had. TK_INVALID: the template or the scope is none, or the cost is out of range. TK_NOT_FOUND: it was not published.
+ */
+struct tk_publish_match {
+        uint32_t route_id, environment_id;
+        struct tk_str method, template; /* `*`: any method */
+        struct tk_str scope;            /* an expression; empty: nothing is required */
+        uint64_t cost;
+};
+enum tk_err tk_publish_match(struct tk_publisher *publisher, const struct tk_publish_match *match);
+/* Requests are for that route no longer; nothing where another one has taken its place, or it never was. Takes no room. */
+enum tk_err tk_publish_unmatch(struct tk_publisher *publisher, const struct tk_publish_match *match);
+
 enum tk_publish_state { TK_PUBLISH_ACTIVE = 1, TK_PUBLISH_SUSPENDED = 2, TK_PUBLISH_REVOKED = 3 };
 
 struct tk_publish_key {

@@ -90,7 +90,11 @@ enum tk_err tk_intern_role(struct tk_publisher *publisher, const struct tk_publi
 enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, struct tk_str text,
                               uint32_t *ret_bit);
 
-/* The policy in `scratch`, its head's size set. */
+/* Append the record in `scratch`, its head's size set, though there may be an equal one; `id` and `text` name it in the index. */
+enum tk_err tk_intern_append(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t id,
+                             struct tk_str text, uint32_t *ret_ref);
+
+/* A policy, or the terms of a route, in `scratch`, its head's size set: the record of equal content, made when there is none. */
 enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t *ret_ref);
 
 /* compile.c: the record of a route's limits. */
@@ -167,6 +171,12 @@ void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uin
 
 /* NULL when its table is sound; else what is not. */
 const char *tk_foreign_check(const struct tk_publisher *publisher);
+
+/* ---- route_compile.c: the tree of routes ---- */
+
+/* For tk_publisher_verify(): whether the record and all that it refers to are what they should be. */
+bool tk_route_node_sound(struct tk_area *area, uint32_t ref);
+bool tk_route_end_sound(struct tk_area *area, uint32_t ref);
 
 /* ---- verify.c ---- */
 

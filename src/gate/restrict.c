@@ -112,6 +112,8 @@ static const char *why_restricted(const struct tk_policy_view *view, const struc
 bool tk_check_restrictions(struct tk_request *request)
 {
         const char *reason = why_restricted(&request->key.view, request->ask);
+        if (!reason)
+                reason = request->ask->route_refusal;
         if (reason)
                 request->answer->reason = reason;
         return !reason;
@@ -163,8 +165,12 @@ static bool has_scope(void *context, struct tk_str name)
         return tk_request_has_scope(context, name);
 }
 
+static bool meets(struct tk_request *request, const struct tk_scope_expr *scope)
+{
+        return !scope || scope->op_count == 0 || tk_scope_expr_eval(scope, has_scope, request);
+}
+
 bool tk_check_scope(struct tk_request *request)
 {
-        const struct tk_scope_expr *scope = request->ask->scope;
-        return !scope || scope->op_count == 0 || tk_scope_expr_eval(scope, has_scope, request);
+        return meets(request, request->ask->scope) && meets(request, request->ask->route_scope);
 }

@@ -3,6 +3,7 @@
  * daemon before it adopts files, by tests and by fuzzers; one thread, nobody publishing meanwhile. Never repairs.
  */
 #include "gate/publisher.h"
+#include "gate/route_table.h"
 
 #include "core/alloc.h"
 
@@ -37,7 +38,7 @@ static const char *check_texts(const struct tk_policy_view *view)
 
 /* What begins at a line of the arena, in a byte: nothing (0), or a record's kind, and above it a policy's extent_lines. */
 #define MARK_EXTENT_SHIFT 4
-_Static_assert(TK_RECORD_ROLE < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
+_Static_assert(TK_RECORD_ROUTE_TERMS < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
 
 /*
  * Bounds, taken once as nobody publishes meanwhile, and the marks of the arena: with them a line of `keys` is judged by what stands in it
@@ -78,7 +79,9 @@ static bool environment_sound(struct tk_area *area, uint32_t ref)
         const struct tk_format_environment *environment = tk_policy_environment(area, ref);
         uint32_t state = environment ? atomic_load(&environment->state) : 0;
         struct tk_str text;
+        uint32_t routes = environment ? atomic_load(&environment->routes) : 0;
         return (state == TK_LINE_ACTIVE || state == TK_LINE_SUSPENDED) &&
+               (routes == 0 || tk_route_node(area, routes)) &&
                tk_policy_text(&environment->head, environment->api, &text) &&
                tk_policy_text(&environment->head, environment->name, &text);
 }
@@ -140,6 +143,14 @@ static const char *mark_record(struct survey *survey, uint32_t ref, enum tk_reco
                 return pattern_sound(area, ref) ? NULL : "policy: a scope pattern is damaged";
         case TK_RECORD_ROLE:
                 return role_sound(area, ref) ? NULL : "policy: a role is damaged";
+        case TK_RECORD_ROUTE_NODE:
+                return tk_route_node_sound(area, ref) ? NULL : "policy: a node of routes is damaged";
+        case TK_RECORD_ROUTE_END:
+                return tk_route_end_sound(area, ref) ? NULL : "policy: the end of a route is damaged";
+        case TK_RECORD_ROUTE_TERMS:
+                return tk_route_terms(area, ref, &(struct tk_matched_route){0})
+                               ? NULL
+                               : "policy: the terms of a route are damaged";
         case TK_RECORD_ROUTE:
                 return route_sound(survey, ref) ? NULL : "policy: a route is damaged";
         }

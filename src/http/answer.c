@@ -266,7 +266,25 @@ static void write_nobody(struct tk_json_writer *writer)
         tk_json_null(writer);
 }
 
-void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer)
+static void write_route(struct tk_json_writer *writer, const struct tk_verify_route *route)
+{
+        TK_JSON_NAME(writer, "route");
+        if (route->result != TK_ROUTE_MATCHED) {
+                tk_json_null(writer);
+                return;
+        }
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "id");
+        write_id(writer, TK_ID_ROUTE, route->found.id);
+        TK_JSON_NAME(writer, "method");
+        tk_json_text(writer, route->found.method);
+        TK_JSON_NAME(writer, "path");
+        tk_json_text(writer, route->found.path);
+        tk_json_close(writer, '}');
+}
+
+void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer,
+                     const struct tk_verify_route *route)
 {
         tk_json_open(writer, '{');
         TK_JSON_NAME(writer, "code");
@@ -288,6 +306,8 @@ void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answ
                 tk_json_u64(writer, tk_answer_seconds(answer->retry_after_ns));
         else
                 tk_json_null(writer);
+        if (route->asked)
+                write_route(writer, route);
         tk_json_close(writer, '}');
 }
 

@@ -7,9 +7,11 @@
 #include "gate/gate.h"
 #include "http/json_write.h"
 #include "http/request.h"
+#include "http/verify.h"
 
-/* The object `Answer` of docs/openapi.yaml. */
-void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer);
+/* The object `Answer` of docs/openapi.yaml; with the request's route where the question asked for it. */
+void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer,
+                     const struct tk_verify_route *route);
 
 /* The array of `LimitState`. */
 void tk_answer_write_limits(struct tk_json_writer *writer, const struct tk_answer_limit *limits,

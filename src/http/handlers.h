@@ -34,6 +34,12 @@ struct tk_request;
         X(role_get)                                                                                          \
         X(role_update)                                                                                       \
         X(role_delete)                                                                                       \
+        X(route_list)                                                                                        \
+        X(route_create)                                                                                      \
+        X(route_match)                                                                                       \
+        X(route_get)                                                                                         \
+        X(route_update)                                                                                      \
+        X(route_delete)                                                                                      \
         X(plan_list)                                                                                         \
         X(plan_create)                                                                                       \
         X(plan_get)                                                                                          \

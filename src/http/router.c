@@ -53,6 +53,13 @@ static const struct tk_route routes[] = {
         ADMIN("PATCH", "apis/{api}/roles/{role}", "apis:write", WORKER, role_update),
         ADMIN("DELETE", "apis/{api}/roles/{role}", "apis:write", WORKER, role_delete),
 
+        ADMIN("GET", ENVIRONMENT "/routes", "apis:read", WORKER, route_list),
+        ADMIN("POST", ENVIRONMENT "/routes", "apis:write", WORKER, route_create),
+        ADMIN("GET", ENVIRONMENT "/match", "apis:read", WORKER, route_match),
+        ADMIN("GET", ENVIRONMENT "/routes/{route}", "apis:read", WORKER, route_get),
+        ADMIN("PATCH", ENVIRONMENT "/routes/{route}", "apis:write", WORKER, route_update),
+        ADMIN("DELETE", ENVIRONMENT "/routes/{route}", "apis:write", WORKER, route_delete),
+
         ADMIN("GET", "apis/{api}/plans", "plans:read", WORKER, plan_list),
         ADMIN("POST", "apis/{api}/plans", "plans:write", WORKER, plan_create),
         ADMIN("GET", "apis/{api}/plans/{plan}", "plans:read", WORKER, plan_get),

@@ -28,7 +28,8 @@ static const char ROUTE_FIND[] =
 static const char ROUTE_LIST[] = ROUTE_SELECT
         "WHERE r.id > ?1 AND (?3 = 0 OR r.environment_id = ?3) AND r.deleted_s = 0 ORDER BY r.id LIMIT ?2";
 static const char ROUTE_COUNT[] = "SELECT COUNT(*) FROM routes WHERE environment_id = ?1 AND deleted_s = 0";
-static const char ROUTE_WALK[] = ROUTE_SELECT "WHERE r.environment_id = ?1 AND r.deleted_s = 0 ORDER BY r.id";
+static const char ROUTE_WALK[] =
+        ROUTE_SELECT "WHERE (?1 = 0 OR r.environment_id = ?1) AND r.deleted_s = 0 ORDER BY r.id";
 
 static void read_row(struct tk_query *query, struct tk_arena *arena, void *record)
 {

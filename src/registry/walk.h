@@ -48,7 +48,7 @@ enum tk_err tk_subscription_walk_one(struct tk_txn *txn, uint64_t id, tk_subscri
 typedef enum tk_err tk_role_row_fn(const struct tk_role *role, void *context);
 enum tk_err tk_role_walk(struct tk_txn *txn, tk_role_row_fn *visit, void *context);
 
-/* The routes of an environment that were not deleted, in id order. */
+/* The routes of an environment (0: of all) that were not deleted, in id order. */
 typedef enum tk_err tk_api_route_row_fn(const struct tk_api_route *route, void *context);
 enum tk_err tk_api_route_walk(struct tk_txn *txn, uint64_t environment_id, tk_api_route_row_fn *visit,
                               void *context);

@@ -178,7 +178,40 @@ static enum tk_err publish_role(const struct tk_role *role, void *context)
         return tk_publish_role(pass->feeder->files, &published);
 }
 
+/* First its record, with meter and limits, then what leads requests to it. */
+static enum tk_err publish_route(const struct tk_api_route *route, void *context)
+{
+        struct tk_publisher *files = ((const struct pass *)context)->feeder->files;
+        const struct tk_publish_route published = {
+                .id = (uint32_t)route->id,
+                .environment_id = (uint32_t)route->environment_id,
+                .method = route->method,
+                .template = route->path,
+                .limits = route->limits,
+                .limit_count = route->limit_count,
+        };
+        const struct tk_publish_match match = {
+                .route_id = (uint32_t)route->id,
+                .environment_id = (uint32_t)route->environment_id,
+                .method = route->method,
+                .template = route->path,
+                .scope = route->scope,
+                .cost = route->cost,
+        };
+        if (route->deleted_s != 0)
+                return tk_publish_unmatch(files, &match);
+        enum tk_err err = tk_publish_route(files, &published);
+        return err == TK_OK ? tk_publish_match(files, &match) : err;
+}
+
 /* ---- what a feed row stands for ---- */
+
+static enum tk_err apply_route(struct pass *pass, uint64_t id)
+{
+        struct tk_api_route route;
+        enum tk_err err = tk_api_route_get(pass->txn, id, &pass->arena, &route);
+        return err == TK_OK ? publish_route(&route, pass) : err;
+}
 
 static enum tk_err apply_role(struct pass *pass, uint64_t id)
 {
@@ -248,7 +281,8 @@ static enum tk_err apply(struct pass *pass, const struct tk_feed_row *row)
                 return tk_key_walk_one(pass->txn, row->object_id, publish_key, pass);
         case TK_OBJECT_ROLE:
                 return apply_role(pass, row->object_id);
-        case TK_OBJECT_ROUTE:  /* nobody is told of them yet */
+        case TK_OBJECT_ROUTE:
+                return apply_route(pass, row->object_id);
         case TK_OBJECT_SCOPE:  /* reaches the gate with the keys that are granted it */
         case TK_OBJECT_PEPPER: /* deciders are given peppers when they start */
                 return TK_OK;
@@ -338,6 +372,8 @@ static enum tk_err rebuild(struct tk_txn *txn, void *context)
                 err = tk_consumer_walk(txn, visit_consumer, &pass);
         if (err == TK_OK)
                 err = tk_role_walk(txn, publish_role, &pass);
+        if (err == TK_OK)
+                err = tk_api_route_walk(txn, 0, publish_route, &pass);
         if (err == TK_OK)
                 err = tk_subscription_walk(txn, publish_subscription, &pass);
         if (err == TK_OK)

@@ -208,6 +208,40 @@ enum tk_err tk_service_role_list(struct tk_service *service, struct tk_str api, 
                                  struct tk_arena *arena, struct tk_role **ret_roles, size_t *ret_count,
                                  struct tk_fault *fault);
 
+/* ---- routes of an environment; addressed by id (`rte_5`) ---- */
+
+struct tk_input_route {
+        struct tk_str method; /* `*`: any */
+        struct tk_str path;   /* a template, core/path.h */
+        struct tk_str scope;  /* an expression; empty: nothing is required */
+        struct tk_str description;
+        bool cost_set;
+        uint64_t cost; /* default 1 */
+        struct tk_input_limits limits;
+};
+enum tk_err tk_service_route_create(struct tk_service *service, const struct tk_caller *caller,
+                                    struct tk_str api, struct tk_str environment,
+                                    const struct tk_input_route *input, struct tk_arena *arena,
+                                    struct tk_api_route *ret_route, struct tk_fault *fault);
+/* Changes scope, cost, limits, description. Method and path never change. */
+enum tk_err tk_service_route_update(struct tk_service *service, const struct tk_caller *caller,
+                                    struct tk_str api, struct tk_str environment, struct tk_str route,
+                                    uint64_t version, const struct tk_input_route *input,
+                                    struct tk_arena *arena, struct tk_api_route *ret_route,
+                                    struct tk_fault *fault);
+/* ret_route: as it was. */
+enum tk_err tk_service_route_delete(struct tk_service *service, const struct tk_caller *caller,
+                                    struct tk_str api, struct tk_str environment, struct tk_str route,
+                                    uint64_t version, struct tk_arena *arena, struct tk_api_route *ret_route,
+                                    struct tk_fault *fault);
+enum tk_err tk_service_route_get(struct tk_service *service, struct tk_str api, struct tk_str environment,
+                                 struct tk_str route, struct tk_arena *arena, struct tk_api_route *ret_route,
+                                 struct tk_fault *fault);
+enum tk_err tk_service_route_list(struct tk_service *service, struct tk_str api, struct tk_str environment,
+                                  struct tk_page page, struct tk_arena *arena,
+                                  struct tk_api_route **ret_routes, size_t *ret_count,
+                                  struct tk_fault *fault);
+
 /* ---- plans of an API ---- */
 
 struct tk_input_plan {

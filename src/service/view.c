@@ -124,6 +124,20 @@ static json_t *role_names(const struct tk_key *key)
         return list;
 }
 
+json_t *tk_view_route(const struct tk_api_route *route)
+{
+        json_t *object =
+                json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", id_or_null(TK_ID_ROUTE, route->id),
+                          "api", text(route->api_name), "environment", text(route->environment_name),
+                          "method", text(route->method), "path", text(route->path), "scope",
+                          text(route->scope), "cost", number(route->cost));
+        if (!object)
+                return NULL;
+        json_object_set_new(object, "limits", limit_list(route->limits, route->limit_count));
+        json_object_set_new(object, "description", text(route->description));
+        return stamped(object, route->version, route->created_s, route->updated_s);
+}
+
 json_t *tk_view_plan(const struct tk_plan *plan)
 {
         json_t *object = json_pack("{s:o, s:o, s:o, s:o}", "api", text(plan->api_name), "name",
