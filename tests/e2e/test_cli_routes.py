@@ -1,10 +1,15 @@
 """`tollkeeper route`, and verify and explain by route, from the command line."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 import cli
 from cli import KEY_REFUSED, REJECTED, USAGE
 from test_cli_commands import cells, shown
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs/guide/scopes-and-routes.md"
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +47,13 @@ def test_route(home):
     assert home.run("verify", *other, "--unknown-route", "pass", stdin=key).code == 0
     assert home.good("route", "delete", made["route"], "--api", "weather").out == f"deleted {made['route']}\n"
     assert home.run("route", "create", "--api", "weather", "--method", "GET").code == USAGE
+
+
+def test_guide(tmp_path):
+    """All commands of docs/guide/scopes-and-routes.md, in their order, in one shell that ends at the first that fails."""
+    script = "set -e\n" + "\n".join(re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL))
+    assert script.count("tollkeeper ") > 20
+    with cli.Home(tmp_path, "--demo").start() as fresh:
+        done = cli.shell(script, cwd=fresh.folder)
+        assert done.code == 0, done
+        fresh.stop()
