@@ -9,7 +9,7 @@
 
 #define KEY_ROWS                                                                                             \
         "SELECT id, environment_id, consumer_id, state, generation, pepper_version, imported, digest,"       \
-        " scopes, limits, restrictions, not_before_s, expires_s FROM keys "
+        " scopes, limits, restrictions, not_before_s, expires_s, roles FROM keys "
 
 static const char KEYS[] = KEY_ROWS "ORDER BY id";
 static const char KEYS_OF_CONSUMER[] =
@@ -33,6 +33,7 @@ static struct tk_key_row take_key(struct tk_query *query)
         row.restrictions = tk_take_view(query);
         row.not_before_s = tk_take_i64(query);
         row.expires_s = tk_take_i64(query);
+        row.roles = tk_take_view(query);
         return row;
 }
 
