@@ -10,7 +10,7 @@ import pytest
 
 
 # Short, so that connections which broke off are gone within a test's patience.
-ARGUMENTS = ("--idle-timeout", "5")
+ARGUMENTS = ("--idle-timeout", "5", "--request-timeout", "5")
 
 
 def connect(server, timeout_s=10):
