@@ -61,6 +61,8 @@ struct tk_driver {
         enum tk_err (*bind_blob)(struct tk_stmt *stmt, int parameter, struct tk_str value);
         /* Run up to the next row: *ret_row tells whether there is one. To change rows is done when it says false. */
         enum tk_err (*step)(struct tk_stmt *stmt, bool *ret_row);
+        /* How many rows the last statement that was stepped to its end has inserted, updated or deleted. */
+        int64_t (*changes)(struct tk_db *db);
         /* Columns count from 0. Bytes are valid until the next step. */
         int64_t (*column_i64)(struct tk_stmt *stmt, int column);
         struct tk_str (*column_bytes)(struct tk_stmt *stmt, int column);

@@ -231,3 +231,8 @@ enum tk_err tk_registry_write(struct tk_registry *registry, enum tk_lane lane, t
 {
         return tk_writer_run(registry->writer, lane, run, context);
 }
+
+bool tk_registry_urgent(struct tk_registry *registry)
+{
+        return tk_writer_urgent(registry->writer);
+}

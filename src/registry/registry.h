@@ -72,6 +72,9 @@ enum tk_lane { TK_LANE_NORMAL, TK_LANE_FAST };
  */
 enum tk_err tk_registry_write(struct tk_registry *registry, enum tk_lane lane, tk_txn_fn *run, void *context);
 
+/* Whether a job of the fast lane waits: for bulk jobs, which ask now and then whether to stop. Any thread. */
+bool tk_registry_urgent(struct tk_registry *registry);
+
 /* ---- lists ---- */
 
 struct tk_page {

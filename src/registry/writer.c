@@ -399,6 +399,16 @@ enum tk_err tk_writer_run(struct tk_writer *writer, enum tk_lane lane, tk_txn_fn
         return job.err;
 }
 
+bool tk_writer_urgent(struct tk_writer *writer)
+{
+        bool urgent;
+
+        pthread_mutex_lock(&writer->lock);
+        urgent = writer->lanes[TK_LANE_FAST].count > 0;
+        pthread_mutex_unlock(&writer->lock);
+        return urgent;
+}
+
 void tk_writer_stats(struct tk_writer *writer, struct tk_registry_stats *ret_stats)
 {
         pthread_mutex_lock(&writer->lock);

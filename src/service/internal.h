@@ -17,6 +17,7 @@
 #include "service/service.h"
 
 #include <jansson.h>
+#include <pthread.h>
 
 /* ---- the service ---- */
 
@@ -32,6 +33,9 @@ struct tk_service {
         struct tk_gate *gate;
         struct tk_drainer *drainer; /* gate -> here */
         struct tk_meters *meters;   /* gate -> journal, registry */
+        pthread_mutex_t importing;  /* guards these: one import at a time */
+        bool import_claimed;
+        struct tk_importer *importer; /* what it tells of itself while it runs; NULL: none */
 };
 
 /* ---- one operation ---- */

@@ -92,6 +92,14 @@ static enum tk_publish_state publish_state(enum tk_state state)
 static enum tk_err find_owner(const struct pass *pass, const struct tk_key_row *row,
                               struct tk_owner *ret_owner)
 {
+        if (row->owner) {
+                *ret_owner = (struct tk_owner){
+                        .api_id = (uint32_t)row->owner->api_id,
+                        .subscription_id = (uint32_t)row->owner->subscription_id,
+                        .suspended = row->owner->consumer_state != TK_STATE_ACTIVE,
+                };
+                return TK_OK;
+        }
         return pass->owners ? tk_owners_find(pass->owners, row->environment_id, row->consumer_id, ret_owner)
                             : tk_owner_read(pass->txn, row->environment_id, row->consumer_id, ret_owner);
 }
@@ -224,6 +232,8 @@ static enum tk_err apply(struct pass *pass, const struct tk_feed_row *row)
         case TK_OBJECT_SUBSCRIPTION:
                 return apply_subscription(pass, row);
         case TK_OBJECT_KEY:
+                if (row->count > 1)
+                        return tk_key_walk_span(pass->txn, row->object_id, row->count, publish_key, pass);
                 return tk_key_walk_one(pass->txn, row->object_id, publish_key, pass);
         case TK_OBJECT_SCOPE:  /* reaches the gate with the keys that are granted it */
         case TK_OBJECT_PEPPER: /* deciders are given peppers when they start */
@@ -400,6 +410,7 @@ enum tk_err tk_feeder_reserve(struct tk_feeder *feeder, const struct tk_publish_
                 .names = feeder->promised.names + room->names,
                 .policies = feeder->promised.policies + room->policies,
                 .meters = feeder->promised.meters + room->meters,
+                .foreign = feeder->promised.foreign + room->foreign,
         };
         enum tk_err err = tk_publisher_reserve(feeder->files, &all);
         if (err == TK_OK)
@@ -423,6 +434,7 @@ void tk_feeder_release(struct tk_feeder *feeder, const struct tk_publish_room *r
         feeder->promised.names -= room->names;
         feeder->promised.policies -= room->policies;
         feeder->promised.meters -= room->meters;
+        feeder->promised.foreign -= room->foreign;
         pthread_mutex_unlock(&feeder->mutex);
 }
 

@@ -132,6 +132,7 @@ const struct tk_driver tk_sqlite_driver = {
         .bind_text = tk_sqlite_bind_text,
         .bind_blob = tk_sqlite_bind_blob,
         .step = tk_sqlite_step,
+        .changes = tk_sqlite_changes,
         .column_i64 = tk_sqlite_column_i64,
         .column_bytes = tk_sqlite_column_bytes,
         .reset = tk_sqlite_reset,
