@@ -10,6 +10,7 @@
 #include "http/reply.h"
 #include "http/router.h"
 #include "http/server_state.h"
+#include "http/upload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,8 +31,15 @@ static int socket_of(struct MHD_Connection *connection)
 
 /* ---- the headers have come ---- */
 
+static bool streams(const struct tk_request *request)
+{
+        return request->route && request->route->run == TK_RUN_STREAM;
+}
+
 static size_t body_max(const struct tk_request *request)
 {
+        if (streams(request))
+                return SIZE_MAX; /* it is worked on while it comes, and not held */
         return request->route && request->route->access == TK_ACCESS_VERIFY ? VERIFY_BODY_MAX : BODY_MAX;
 }
 
@@ -119,6 +127,8 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         *ret_request = request;
 
         enum tk_err err = admit(request);
+        if (err == TK_OK && streams(request))
+                err = request->route->handle(request);
         if (err == TK_OK)
                 return MHD_YES;
         tk_reply_problem(request, err);
@@ -151,6 +161,12 @@ static enum MHD_Result collect(struct tk_request *request, const char *bytes, si
         body->received += len;
         if (broke_off(request))
                 return MHD_NO;
+        if (request->upload) {
+                /* Whoever may import is heard to the end, also where what comes is not wanted: else the reply might get lost. */
+                if (request->reply.status == 0 && !tk_upload_put(request->upload, bytes, len))
+                        (void)tk_upload_reply(request->upload, request);
+                return MHD_YES;
+        }
         if (request->reply.status != 0) /* refused already */
                 return body->received <= DISCARD_MAX ? MHD_YES : MHD_NO;
         enum tk_err err = len > body_max(request) - body->len ? too_large(request)
@@ -182,9 +198,18 @@ static void run_handler(struct tk_request *request)
                 tk_reply_problem(request, err);
 }
 
+static void make_piece(struct tk_request *request)
+{
+        if (request->reply.more(request) != TK_OK)
+                request->reply.broken = true;
+}
+
 void tk_dispatch_work(struct tk_request *request)
 {
-        run_handler(request);
+        if (request->phase == TK_PHASE_STREAMING)
+                make_piece(request);
+        else
+                run_handler(request);
         request->phase = TK_PHASE_ANSWERED;
         MHD_resume_connection(request->connection); /* the network thread may free the request from here on */
 }
@@ -203,9 +228,20 @@ static enum MHD_Result hand_over(struct tk_request *request)
         return MHD_YES;
 }
 
+/* The upload's thread answers, now or when it is done. */
+static enum MHD_Result answer_upload(struct tk_request *request)
+{
+        request->phase = TK_PHASE_WORKING;
+        return tk_upload_reply(request->upload, request) ? answer_now(request) : MHD_YES;
+}
+
 static enum MHD_Result finish(struct tk_request *request)
 {
         tk_metrics_arrived(&request->server->metrics);
+        if (request->upload && request->reply.status == 0) {
+                request->phase = TK_PHASE_WORKING;
+                return tk_upload_end(request->upload) ? answer_upload(request) : MHD_YES;
+        }
         if (request->reply.status != 0)
                 return answer_now(request);
         enum tk_err err = check_media_type(request);
@@ -231,6 +267,8 @@ enum MHD_Result tk_dispatch_request(void *context, struct MHD_Connection *connec
                 return begin(context, connection, path, method, inout_request);
         if (request->phase == TK_PHASE_ANSWERED)
                 return tk_reply_send(request);
+        if (request->phase == TK_PHASE_WORKING && request->upload)
+                return answer_upload(request);
         if (*inout_len > 0) {
                 size_t len = *inout_len;
                 *inout_len = 0;
@@ -252,6 +290,8 @@ void tk_dispatch_completed(void *context, struct MHD_Connection *connection, voi
         tk_log_request(request, status, duration_ns);
         tk_metrics_finished(&server->metrics, request->route, status, request->phase != TK_PHASE_RECEIVING,
                             duration_ns);
+        if (request->upload)
+                tk_upload_drop(request->upload);
         tk_request_end(request);
         *inout_request = NULL;
 }

@@ -17,7 +17,7 @@
 #define PAGE_LIMIT_DEFAULT  100
 #define PAGE_LIMIT_MAX      1000
 #define IDEMPOTENCY_KEY_MAX 255
-#define QUERY_MAX           8
+#define QUERY_MAX           12
 
 /* ---- life ---- */
 
@@ -57,6 +57,9 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
         request->reply.status = 0;
         request->reply.owned = false;
         request->reply.header_count = 0;
+        request->reply.more = NULL;
+        request->reply.streamed = request->reply.broken = false;
+        request->reply.sent = 0;
 }
 
 static void drop_body(struct tk_body *body)
@@ -315,6 +318,15 @@ static enum tk_err page_from(struct tk_request *request, struct tk_str limit, st
                                     "use the next_cursor of the page before", "it is not a cursor");
         *ret_page = (struct tk_page){.after_id = after, .limit = (uint32_t)rows};
         return TK_OK;
+}
+
+enum tk_err tk_request_query(struct tk_request *request, const struct tk_query *known, size_t count)
+{
+        struct query_reading reading = {.request = request};
+        for (size_t i = 0; i < count; i++)
+                reading.known[reading.count++] = &known[i];
+        MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, on_parameter, &reading);
+        return reading.err;
 }
 
 enum tk_err tk_request_page(struct tk_request *request, const struct tk_query *filters, size_t filter_count,

@@ -25,6 +25,8 @@
 
 struct tk_server;
 struct tk_route;
+struct tk_upload; /* http/upload.h */
+struct tk_request;
 
 /* The headers that matter, as they came; ptr NULL when absent. They live as long as the request. */
 struct tk_headers {
@@ -54,6 +56,11 @@ struct tk_reply {
                 const char *value; /* static, or in the request */
         } headers[TK_REPLY_HEADERS_MAX];
         unsigned header_count;
+        /* A reply that comes in pieces: makes the next one in bytes and len, on a worker, and sets itself NULL with the last. */
+        enum tk_err (*more)(struct tk_request *request);
+        void *more_context;
+        bool streamed, broken; /* it comes in pieces; a piece could not be made */
+        size_t sent;           /* of this piece */
         char retry_after[24];
         char limits[TK_REPLY_LIMITS_BYTES];
         char scratch[TK_REPLY_INLINE_BYTES];
@@ -63,6 +70,7 @@ enum tk_phase {
         TK_PHASE_RECEIVING, /* until all of it has come, or as much as we want */
         TK_PHASE_WORKING,   /* suspended; a worker has it */
         TK_PHASE_ANSWERED,
+        TK_PHASE_STREAMING, /* the next piece of the reply is being made, by a worker */
 };
 
 struct tk_request {
@@ -79,6 +87,7 @@ struct tk_request {
         enum tk_phase phase;
         uint64_t started_ns;
         struct tk_request *next; /* while it waits for a worker */
+        struct tk_upload *upload; /* of a body that is worked on while it comes; NULL: none */
         json_t *json;
         struct tk_arena arena;
         char actor[32];
@@ -140,6 +149,8 @@ struct tk_query {
         const char *name;
         struct tk_str *ret_value; /* ptr NULL when absent */
 };
+/* The parameters of the query string. One that nobody knows is refused. */
+enum tk_err tk_request_query(struct tk_request *request, const struct tk_query *known, size_t count);
 /* The page that a list wants, and its filters. A parameter that nobody knows is refused. */
 enum tk_err tk_request_page(struct tk_request *request, const struct tk_query *filters, size_t filter_count,
                             struct tk_page *ret_page);

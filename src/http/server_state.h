@@ -7,6 +7,7 @@
 
 #include "http/metrics.h"
 #include "http/server.h"
+#include "http/upload.h"
 #include "http/workers.h"
 
 #include <microhttpd.h>
@@ -28,6 +29,7 @@ struct tk_server {
         struct MHD_Daemon *tcp, *socket;
         struct tk_workers *workers;
         struct tk_metrics metrics;
+        struct tk_uploads uploads;
 };
 
 static inline bool tk_server_stopping(struct tk_server *server)

@@ -38,6 +38,7 @@ struct tk_import_line {
         struct tk_str scopes, limits, restrictions;
         enum tk_err (*read_terms)(const struct tk_import_line *line, struct tk_arena *arena,
                                   struct tk_input_key *ret_key, struct tk_fault *fault);
+        void *context;           /* of read_terms */
         const char *left_behind; /* what the other system had and this one does not take over: a warning; NULL: nothing */
 };
 
