@@ -40,6 +40,8 @@ enum tk_db_mode {
 struct tk_driver {
         const char *scheme; /* of its URLs: `sqlite` */
         bool local_file;    /* the location is the path of a file, so there is a disk to keep space on */
+        /* For the writer's connection alone, a script; NULL: nothing. */
+        const char *writer_settings;
         const struct tk_migration *migrations; /* in order; number 0 ends them */
 
         /* Open or create. On failure `fault` says in words what and how to mend it. */

@@ -116,6 +116,8 @@ static enum tk_err try_open(struct tk_registry *registry, const struct tk_regist
         if (err != TK_OK)
                 return err;
         err = tk_migrate(registry->driver, db, fault);
+        if (err == TK_OK && registry->driver->writer_settings != NULL)
+                err = registry->driver->script(db, registry->driver->writer_settings);
         if (err == TK_OK)
                 err = start_writer(registry, config, db, fault);
         if (err != TK_OK)

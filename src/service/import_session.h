@@ -24,7 +24,7 @@
 #define TK_IMPORT_RUN_BYTES ((size_t)64 << 20) /* of texts */
 
 /* At most so many rows in one write: what a revocation may have to wait for. It is cut short where one waits. */
-#define TK_IMPORT_CHUNK       2000
+#define TK_IMPORT_CHUNK       4000
 #define TK_IMPORT_CHUNK_TERMS 64 /* different ones in one write: each may need 64 KiB in the gate until it is published */
 
 /* Scopes, limits and restrictions of a key, encoded. */
