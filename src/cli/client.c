@@ -12,6 +12,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REPLY_MAX     ((size_t)64 << 20)
 #define CONNECT_MAX_S 5L
@@ -227,6 +228,137 @@ int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request 
         else
                 exit = perform(client, request, &headers, body, ret_reply);
         wiping_free(body);
+        tk_wipe(&headers, sizeof(headers));
+        return exit;
+}
+
+/* ---- long bodies ---- */
+
+struct transfer {
+        const struct tk_cli_upload *upload;
+        CURL *curl;
+        FILE *out;
+        struct buffer *reply;
+        int64_t sent_bytes;
+        int read_error;
+        bool write_failed;
+};
+
+static size_t give_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+        struct transfer *transfer = context;
+        ssize_t len;
+        do {
+                len = read(transfer->upload->fd, bytes, size * count);
+        } while (len < 0 && errno == EINTR);
+        if (len < 0) {
+                transfer->read_error = errno;
+                return CURL_READFUNC_ABORT;
+        }
+        transfer->sent_bytes += len;
+        return (size_t)len;
+}
+
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+        (void)down_total;
+        (void)down;
+        (void)up_total;
+        (void)up;
+        const struct transfer *transfer = context;
+        transfer->upload->progress(transfer->upload->context, transfer->sent_bytes);
+        return 0;
+}
+
+/* Of a good reply to the file, of a problem into memory. */
+static size_t copy_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+        struct transfer *transfer = context;
+        long status = 0;
+        curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status != 200)
+                return take_bytes(bytes, size, count, transfer->reply);
+        size_t written = fwrite(bytes, size, count, transfer->out);
+        transfer->write_failed = transfer->write_failed || written != count;
+        return written * size;
+}
+
+static int begin_transfer(struct tk_cli_client *client, const struct tk_cli_request *request,
+                          const char *content_type, struct headers *headers, struct buffer *reply)
+{
+        const char *url = tk_arena_printf(client->run->arena, "%s%s", client->target.url, request->path).ptr;
+        if (!url)
+                return tk_cli_out_of_memory();
+        if (!make_headers(request, &client->target, headers) || !add_text(headers, "Content-Type: ", content_type))
+                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL,
+                                   "the admin key is too long or has control characters");
+        set_options(client, url, request->method, headers, NULL, reply);
+        curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 0L);
+        return TK_CLI_EXIT_ok;
+}
+
+static int perform_upload(struct tk_cli_client *client, struct transfer *transfer,
+                          const struct tk_cli_request *request, struct buffer *reply, json_t **ret_reply)
+{
+        CURL *curl = client->curl;
+        const struct tk_cli_upload *upload = transfer->upload;
+        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+        curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_bytes);
+        curl_easy_setopt(curl, CURLOPT_READDATA, transfer);
+        curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)upload->bytes);
+        if (upload->progress) {
+                curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+                curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+                curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
+        }
+        CURLcode code = curl_easy_perform(curl);
+        long status = 0;
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        if (transfer->read_error != 0)
+                return tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot read the file: %s",
+                                   strerror(transfer->read_error));
+        return code == CURLE_OK ? read_reply(client->run, status, reply, ret_reply)
+                                : no_reply(client, request, code);
+}
+
+int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload, json_t **ret_reply)
+{
+        const struct tk_cli_request request = {.method = "POST", .path = upload->path};
+        struct transfer transfer = {.upload = upload, .curl = client->curl};
+        struct headers headers = {0};
+        struct buffer reply = {0};
+        int exit = begin_transfer(client, &request, upload->content_type, &headers, &reply);
+        if (exit == TK_CLI_EXIT_ok)
+                exit = perform_upload(client, &transfer, &request, &reply, ret_reply);
+        buffer_fini(&reply);
+        tk_wipe(&headers, sizeof(headers));
+        return exit;
+}
+
+int tk_cli_client_download(struct tk_cli_client *client, const char *path, FILE *out)
+{
+        const struct tk_cli_request request = {.method = "GET", .path = path};
+        struct buffer reply = {0};
+        struct transfer transfer = {.curl = client->curl, .out = out, .reply = &reply};
+        struct headers headers = {0};
+        int exit = begin_transfer(client, &request, NULL, &headers, &reply);
+        if (exit == TK_CLI_EXIT_ok) {
+                curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, copy_bytes);
+                curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &transfer);
+                CURLcode code = curl_easy_perform(client->curl);
+                long status = 0;
+                json_t *none = NULL;
+                curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+                if (transfer.write_failed || fflush(out) != 0)
+                        exit = tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot write to standard output");
+                else if (code != CURLE_OK)
+                        exit = no_reply(client, &request, code);
+                else if (status != 200)
+                        exit = read_reply(client->run, status, &reply, &none);
+        }
+        buffer_fini(&reply);
         tk_wipe(&headers, sizeof(headers));
         return exit;
 }

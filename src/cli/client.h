@@ -9,6 +9,7 @@
 #include "cli/target.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 struct tk_cli_client;
 
@@ -33,5 +34,20 @@ void tk_cli_client_close(struct tk_cli_client *client);
  *   ret_reply  the body; the caller's, json_decref() it
  */
 int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request *request, json_t **ret_reply);
+
+/* A body that is read from a file while it is sent. */
+struct tk_cli_upload {
+        const char *path, *content_type;
+        int fd;
+        int64_t bytes; /* how long it is; -1: not known */
+        /* Called some times a second, and when all is sent until the reply has come. */
+        void (*progress)(void *context, int64_t sent_bytes);
+        void *context;
+};
+/* As tk_cli_client_ask(), without a bound on how long it takes. */
+int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload, json_t **ret_reply);
+
+/* GET, and copy the body of a good reply to `out` while it comes. */
+int tk_cli_client_download(struct tk_cli_client *client, const char *path, FILE *out);
 
 #endif

@@ -96,6 +96,11 @@ enum tk_cli_kind {
           "the gate admits so long without the daemon; default 0: for ever")                                 \
         X(port_file, "port-file", TEXT, "FILE", NULL, "write the port into FILE once requests are answered") \
         X(demo, "demo", FLAG, NULL, NULL, "make the API weather on the first start, with a key to try")      \
+        /* imports and exports */                                                                            \
+        X(all_or_nothing, "all-or-nothing", FLAG, NULL, NULL, "one bad line, and nothing is imported")       \
+        X(dry_run, "dry-run", FLAG, NULL, NULL, "say what would happen, and change nothing")                 \
+        X(format, "format", TEXT, "FORMAT", "format", "ndjson or csv; default ndjson, or what FILE ends in") \
+        X(from, "from", TEXT, "SYSTEM", NULL, "lines as unkey or better-auth export them")                   \
         /* where the daemon is */                                                                            \
         X(json, "json", FLAG, NULL, NULL, "print the reply as JSON, for programs")                           \
         X(data, "data", TEXT, "DIR", NULL, "the daemon's data directory, for its socket; default ./data")    \
