@@ -71,7 +71,7 @@ static void on_progress(void *context, int64_t sent_bytes)
 
 /* ---- the report ---- */
 
-static void print_lines(const json_t *list, const char *what, uint64_t total)
+static void print_lines(const json_t *list, const char *mark, const char *what, uint64_t total)
 {
         json_t *item;
         size_t i;
@@ -81,9 +81,9 @@ static void print_lines(const json_t *list, const char *what, uint64_t total)
                 const char *field = json_string_value(json_object_get(item, "field"));
                 if (i == SHOWN_MAX)
                         break;
-                fprintf(stderr, "line %llu: %s%s%s%s\n", (unsigned long long)figure(item, "line"),
+                fprintf(stderr, "line %llu: %s%s%s%s\n", (unsigned long long)figure(item, "line"), mark,
                         field && field[0] ? field + 1 : "", field && field[0] ? ": " : "",
-                        json_string_value(json_object_get(item, "detail")), "");
+                        json_string_value(json_object_get(item, "detail")));
                 if (mend && mend[0])
                         fprintf(stderr, "  mend: %s\n", mend);
         }
@@ -99,8 +99,8 @@ static int print_report(const json_t *import)
         bool dry = json_is_true(json_object_get(import, "dry_run"));
         const char *state = json_string_value(json_object_get(import, "state"));
         fflush(stdout);
-        print_lines(json_object_get(import, "errors"), "lines are bad", rejected);
-        print_lines(json_object_get(import, "warnings"), "warnings", warned);
+        print_lines(json_object_get(import, "errors"), "", "lines are bad", rejected);
+        print_lines(json_object_get(import, "warnings"), "warning: ", "warnings", warned);
         if (dry)
                 printf("dry run: %llu of %llu lines would be imported, %llu rejected\n",
                        (unsigned long long)(lines - rejected), (unsigned long long)lines,

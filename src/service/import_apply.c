@@ -252,8 +252,8 @@ static void reject_known(struct tk_importer *importer, const struct tk_import_ro
 {
         struct tk_fault fault = {0};
         struct find_job job = {.digest = row->digest};
-        if (tk_registry_read(importer->service->registry, find_digest, &job) != TK_OK)
-                job.id = 0;
+        if (tk_import_report_has_room(&importer->report))
+                (void)tk_registry_read(importer->service->registry, find_digest, &job);
         tk_fault_set(&fault, TK_FAULT_conflict, "/key", "leave the line out: the key works already",
                      job.id ? "it has been imported already: key_%llu" : "it has been imported already",
                      (unsigned long long)job.id);

@@ -44,6 +44,14 @@ void tk_import_report_error(struct tk_import_report *report, uint64_t line, cons
                          fault->mend));
 }
 
+bool tk_import_report_has_room(struct tk_import_report *report)
+{
+        pthread_mutex_lock(&report->lock);
+        bool room = json_array_size(report->errors) < ERRORS_MAX;
+        pthread_mutex_unlock(&report->lock);
+        return room;
+}
+
 void tk_import_report_warning(struct tk_import_report *report, uint64_t line, const char *type,
                               const char *detail)
 {

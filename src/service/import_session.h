@@ -98,6 +98,8 @@ void tk_import_report_fini(struct tk_import_report *report);
 void tk_import_report_error(struct tk_import_report *report, uint64_t line, const struct tk_fault *fault);
 void tk_import_report_warning(struct tk_import_report *report, uint64_t line, const char *type,
                               const char *detail);
+/* Whether there is room for more errors: one that is only counted needs no words. */
+bool tk_import_report_has_room(struct tk_import_report *report);
 /* JSON text, by line. TK_NOMEM. */
 enum tk_err tk_import_report_text(struct tk_import_report *report, struct tk_arena *arena,
                                   struct tk_str *ret_text);
