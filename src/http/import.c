@@ -31,7 +31,7 @@ struct import_job {
         uint64_t line, bytes;
         char *carry; /* a line of which the end has not come */
         size_t carry_len;
-        bool in_quotes; /* of a CSV, where a cell may have ends of lines */
+        enum cell { CELL_BEGINS, CELL_PLAIN, CELL_QUOTED, CELL_QUOTE } cell; /* of a CSV: where in a cell we are */
         bool overlong;  /* the line is longer than it may be, and was reported: skip to its end */
 };
 
@@ -171,14 +171,27 @@ static void reject_overlong(struct import_job *job)
         job->overlong = true;
 }
 
+/* After one more byte. A quote opens a cell only where it begins; in a quoted one, two stand for one. */
+static enum cell next_in_cell(enum cell cell, char c)
+{
+        if (cell == CELL_QUOTED)
+                return c == '"' ? CELL_QUOTE : CELL_QUOTED;
+        if (c == ',' || c == '\n')
+                return CELL_BEGINS;
+        if (c == '"' && cell != CELL_PLAIN)
+                return CELL_QUOTED;
+        return CELL_PLAIN;
+}
+
 /* Where the line ends that begins at `at`, or NULL. In a CSV an end of a line within quotes is none. */
 static const char *line_end(struct import_job *job, const char *at, const char *end)
 {
         if (job->format != TK_IMPORT_CSV)
                 return memchr(at, '\n', (size_t)(end - at));
         for (; at < end; at++) {
-                job->in_quotes ^= *at == '"';
-                if (*at == '\n' && !job->in_quotes)
+                bool quoted = job->cell == CELL_QUOTED;
+                job->cell = next_in_cell(job->cell, *at);
+                if (*at == '\n' && !quoted)
                         return at;
         }
         return NULL;
