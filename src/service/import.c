@@ -162,6 +162,7 @@ static struct tk_importer *new_importer(struct tk_service *service)
         pthread_mutex_init(&importer->lock, NULL);
         pthread_cond_init(&importer->changed, NULL);
         importer->run_rows = TK_IMPORT_RUN_FIRST;
+        importer->chunk_rows = TK_IMPORT_CHUNK_FIRST;
         if (tk_import_report_init(&importer->report) == TK_OK)
                 return importer;
         free_importer(importer);

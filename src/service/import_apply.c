@@ -7,9 +7,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CONSUMERS_PER_WRITE 200
-#define PAGE_ROWS           TK_IMPORT_CHUNK
+#define PAGE_ROWS           4000
 
 /* ---- runs ---- */
 
@@ -186,7 +187,28 @@ struct chunk_job {
         struct tk_importer *importer;
         struct tk_import_batch batch;
         uint64_t terms, meters;
+        int64_t run_ns; /* of the write, what the rows took; the rest others wait for */
 };
+
+static int64_t monotonic_ns(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * (int64_t)TK_NS_PER_S + now.tv_nsec;
+}
+
+/* More rows a write cost less for each, and make who waits wait longer. */
+static void adapt_chunk(struct tk_importer *importer, int64_t waited_ns)
+{
+        size_t rows = importer->chunk_rows;
+        if (waited_ns > TK_IMPORT_WAIT_NS)
+                rows -= rows / 4;
+        else if (waited_ns < TK_IMPORT_WAIT_NS * 2 / 3)
+                rows += rows / 4;
+        if (rows < TK_IMPORT_CHUNK_LEAST)
+                rows = TK_IMPORT_CHUNK_LEAST;
+        importer->chunk_rows = rows > TK_IMPORT_CHUNK ? TK_IMPORT_CHUNK : rows;
+}
 
 static bool someone_waits(void *context)
 {
@@ -199,6 +221,7 @@ static enum tk_err write_chunk(struct tk_txn *txn, void *context)
         struct chunk_job *job = context;
         struct tk_change change;
         uint64_t last;
+        int64_t begun_ns = monotonic_ns();
         enum tk_err err = tk_key_last_id(txn, &last);
         if (err == TK_OK)
                 err = tk_op_reserve(&job->op, &(struct tk_publish_room){.key_id = last + job->batch.count,
@@ -207,7 +230,10 @@ static enum tk_err write_chunk(struct tk_txn *txn, void *context)
                                                                         .foreign = job->batch.count});
         if (err == TK_OK)
                 err = tk_op_change(&job->op, "key.import", json_null(), json_null(), &change);
-        return err == TK_OK ? tk_import_batch(txn, &job->batch, &change) : err;
+        if (err == TK_OK)
+                err = tk_import_batch(txn, &job->batch, &change);
+        job->run_ns = monotonic_ns() - begun_ns;
+        return err;
 }
 
 static bool same_terms(const struct tk_import_row *a, const struct tk_import_row *b)
@@ -223,7 +249,7 @@ static void cut_chunk(struct tk_import_row **rows, size_t count, struct chunk_jo
 {
         const struct tk_import_row *seen[TK_IMPORT_CHUNK_TERMS];
         size_t taken = 0;
-        for (; taken < count && taken < TK_IMPORT_CHUNK; taken++) {
+        for (; taken < count && taken < job->importer->chunk_rows; taken++) {
                 size_t at = 0;
                 while (at < job->terms && !same_terms(seen[at], rows[taken]))
                         at++;
@@ -288,7 +314,9 @@ static enum tk_err apply_rows(struct tk_importer *importer, struct tk_import_row
                                   .context = importer},
                 };
                 cut_chunk(rows + at, count - at, &job);
+                int64_t begun_ns = monotonic_ns();
                 err = tk_op_write(&job.op, TK_LANE_NORMAL, write_chunk, &job);
+                adapt_chunk(importer, monotonic_ns() - begun_ns - job.run_ns);
                 tk_arena_fini(&arena);
                 if (err != TK_OK)
                         break;

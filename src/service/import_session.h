@@ -23,8 +23,14 @@
 #define TK_IMPORT_RUN_MAX   131072
 #define TK_IMPORT_RUN_BYTES ((size_t)64 << 20) /* of texts */
 
-/* At most so many rows in one write: what a revocation may have to wait for. It is cut short where one waits. */
-#define TK_IMPORT_CHUNK       4000
+/*
+ * At most so many rows in one write. It is cut short where a revocation waits, which then waits for the commit and the publication of
+ * what was taken in so far: so the rows of a write are as many as keep these within some milliseconds on this machine, now.
+ */
+#define TK_IMPORT_CHUNK       8000
+#define TK_IMPORT_CHUNK_LEAST 256
+#define TK_IMPORT_CHUNK_FIRST 1000
+#define TK_IMPORT_WAIT_NS     INT64_C(12000000)
 #define TK_IMPORT_CHUNK_TERMS 64 /* different ones in one write: each may need 64 KiB in the gate until it is published */
 
 /* Scopes, limits and restrictions of a key, encoded. */
@@ -66,6 +72,7 @@ struct tk_importer {
         struct tk_arena arena; /* the session's: caller, options, places */
         uint64_t id;
         int64_t created_s;
+        size_t chunk_rows; /* of the thread that applies */
         bool staged; /* rows go to `staging`, not to the registry */
         char *staging_path;
         struct tk_staging *staging;
