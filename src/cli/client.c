@@ -259,7 +259,8 @@ static size_t give_bytes(char *bytes, size_t size, size_t count, void *context)
         return (size_t)len;
 }
 
-static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
 {
         (void)down_total;
         (void)down;
@@ -289,7 +290,8 @@ static int begin_transfer(struct tk_cli_client *client, const struct tk_cli_requ
         const char *url = tk_arena_printf(client->run->arena, "%s%s", client->target.url, request->path).ptr;
         if (!url)
                 return tk_cli_out_of_memory();
-        if (!make_headers(request, &client->target, headers) || !add_text(headers, "Content-Type: ", content_type))
+        if (!make_headers(request, &client->target, headers) ||
+            !add_text(headers, "Content-Type: ", content_type))
                 return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL,
                                    "the admin key is too long or has control characters");
         set_options(client, url, request->method, headers, NULL, reply);

@@ -45,7 +45,8 @@ struct tk_cli_upload {
         void *context;
 };
 /* As tk_cli_client_ask(), without a bound on how long it takes. */
-int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload, json_t **ret_reply);
+int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload,
+                         json_t **ret_reply);
 
 /* GET, and copy the body of a good reply to `out` while it comes. */
 int tk_cli_client_download(struct tk_cli_client *client, const char *path, FILE *out);

@@ -22,7 +22,8 @@ static int run_export(const struct tk_cli_run *run)
 
 static const struct tk_cli_command command[] = {{
         .summary = "print all keys and their settings, without secrets",
-        .notes = "One JSON object a line, as GET /v1/keys shows it, or a CSV. Keys that are issued or changed meanwhile\n"
+        .notes = "One JSON object a line, as GET /v1/keys shows it, or a CSV. Keys that are issued or "
+                 "changed meanwhile\n"
                  "may be shown either way.",
         .example = "tollkeeper export --api weather\n"
                    "tollkeeper export --format csv --state active",

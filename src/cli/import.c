@@ -38,7 +38,8 @@ static uint64_t figure(const json_t *object, const char *name)
 static void draw(struct import *import, const json_t *newest)
 {
         char note[64] = "";
-        uint64_t lines = figure(newest, "lines"), done = figure(newest, "imported") + figure(newest, "rejected");
+        uint64_t lines = figure(newest, "lines"),
+                 done = figure(newest, "imported") + figure(newest, "rejected");
         uint64_t total = lines;
         const char *state = json_string_value(json_object_get(newest, "state"));
         bool reading = state && strcmp(state, "reading") == 0;
@@ -51,8 +52,8 @@ static void draw(struct import *import, const json_t *newest)
         if (figure(newest, "rejected") > 0)
                 snprintf(note, sizeof(note), "%llu rejected", (unsigned long long)figure(newest, "rejected"));
         bool checking = reading && staged;
-        tk_cli_progress_draw(&import->progress, checking ? "lines read" : "keys", checking ? lines : done, total,
-                             note);
+        tk_cli_progress_draw(&import->progress, checking ? "lines read" : "keys", checking ? lines : done,
+                             total, note);
 }
 
 static void on_progress(void *context, int64_t sent_bytes)
@@ -138,12 +139,12 @@ static const char *add_parameter(const struct tk_cli_run *run, const char *path,
 /* What is missing is made, as `key issue` does it. */
 static const char *make_path(const struct tk_cli_run *run)
 {
-        const char *path = tk_arena_printf(run->arena, "/v1/keys/import?create_missing=true%s%s",
-                                           tk_cli_args_has(run, TK_CLI_OPTION_all_or_nothing)
-                                                   ? "&mode=all-or-nothing"
-                                                   : "",
-                                           tk_cli_args_has(run, TK_CLI_OPTION_dry_run) ? "&dry_run=true" : "")
-                                   .ptr;
+        const char *path =
+                tk_arena_printf(run->arena, "/v1/keys/import?create_missing=true%s%s",
+                                tk_cli_args_has(run, TK_CLI_OPTION_all_or_nothing) ? "&mode=all-or-nothing"
+                                                                                   : "",
+                                tk_cli_args_has(run, TK_CLI_OPTION_dry_run) ? "&dry_run=true" : "")
+                        .ptr;
         path = add_parameter(run, path, "api", TK_CLI_OPTION_api);
         path = add_parameter(run, path, "environment", TK_CLI_OPTION_environment);
         path = add_parameter(run, path, "consumer", TK_CLI_OPTION_consumer);
@@ -157,8 +158,8 @@ static int content_type(const struct tk_cli_run *run, const char **ret_type)
         bool named_csv = len > 4 && strcmp(run->argument + len - 4, ".csv") == 0;
         bool csv = format ? strcmp(format, "csv") == 0 : named_csv;
         if (format && !csv && strcmp(format, "ndjson") != 0)
-                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, "use ndjson or csv", "--format does not know \"%s\"",
-                                   format);
+                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, "use ndjson or csv",
+                                   "--format does not know \"%s\"", format);
         *ret_type = csv ? "text/csv" : "application/x-ndjson";
         return TK_CLI_EXIT_ok;
 }
@@ -168,7 +169,8 @@ static int open_file(const char *path, int *ret_fd, int64_t *ret_bytes)
         struct stat status;
         int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL, "cannot read %s: %s", path, strerror(errno));
+                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL, "cannot read %s: %s", path,
+                                   strerror(errno));
         bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
         *ret_fd = fd;
         *ret_bytes = regular && fd != STDIN_FILENO ? (int64_t)status.st_size : -1;
@@ -224,14 +226,21 @@ static int run_import(const struct tk_cli_run *run)
 static const struct tk_cli_command command[] = {{
         .argument = "FILE",
         .summary = "bring along keys that another system issued",
-        .notes = "FILE has one JSON object a line, or is a CSV with a first line of column names; `-` is standard\n"
-                 "input. Each line has `key`, or `sha256` of it (hex, base64, base64url), and what else a key may\n"
-                 "have: consumer, name, scopes, limits, expires_at, metadata, state, hint. The flags are for lines\n"
-                 "that do not say. The keys keep working as they are. Bad lines are told by number; the others\n"
-                 "are imported, or none with --all-or-nothing. What was imported before is rejected, so the same\n"
+        .notes = "FILE has one JSON object a line, or is a CSV with a first line of column names; `-` is "
+                 "standard\n"
+                 "input. Each line has `key`, or `sha256` of it (hex, base64, base64url), and what else a "
+                 "key may\n"
+                 "have: consumer, name, scopes, limits, expires_at, metadata, state, hint. The flags are for "
+                 "lines\n"
+                 "that do not say. The keys keep working as they are. Bad lines are told by number; the "
+                 "others\n"
+                 "are imported, or none with --all-or-nothing. What was imported before is rejected, so the "
+                 "same\n"
                  "file can be sent again after an interruption. Consumers that are missing are made.",
-        .example = "echo '{\"key\": \"wx_7Yh2kQ9vLmN4pRtS8uVw\", \"consumer\": \"acme\"}' | tollkeeper import - --api weather\n"
-                   "printf 'sha256,consumer\\n%s,acme\\n' $(printf secret-of-acme | sha256sum | cut -d' ' -f1) | "
+        .example = "echo '{\"key\": \"wx_7Yh2kQ9vLmN4pRtS8uVw\", \"consumer\": \"acme\"}' | tollkeeper "
+                   "import - --api weather\n"
+                   "printf 'sha256,consumer\\n%s,acme\\n' $(printf secret-of-acme | sha256sum | cut -d' ' "
+                   "-f1) | "
                    "tollkeeper import - --format csv --api weather --dry-run",
         .options = TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(environment) | TK_CLI_HAS(consumer) |
                    TK_CLI_HAS(all_or_nothing) | TK_CLI_HAS(dry_run) | TK_CLI_HAS(format) | TK_CLI_HAS(from),

@@ -55,8 +55,7 @@ static void prefetch_ahead(const struct tk_publisher *publisher, struct table fr
         const struct tk_area *keys = tk_publisher_area(publisher, TK_FILE_KEYS);
         if (at >= UINT64_C(1) << from.log2)
                 return;
-        uint64_t number =
-                tk_foreign_number(atomic_load_explicit(&from.entries[at], memory_order_relaxed));
+        uint64_t number = tk_foreign_number(atomic_load_explicit(&from.entries[at], memory_order_relaxed));
         if (number < keys->reserve_lines)
                 __builtin_prefetch(keys->lines + number * keys->line_bytes);
 }

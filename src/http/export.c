@@ -13,7 +13,8 @@
 
 #define PAGE_KEYS 500
 
-struct export {
+struct export
+{
         struct tk_input_key_filter filter;
         struct tk_page page;
         bool csv;
@@ -69,8 +70,8 @@ static void put_words(FILE *out, const json_t *list)
 {
         json_t *word;
         size_t i;
-        json_array_foreach((json_t *)(uintptr_t)list, i, word) fprintf(out, "%s%s", i > 0 ? " " : "",
-                                                                       json_string_value(word));
+        json_array_foreach((json_t *)(uintptr_t)list, i, word)
+                fprintf(out, "%s%s", i > 0 ? " " : "", json_string_value(word));
 }
 
 static bool put_record(FILE *out, const json_t *key)
@@ -114,7 +115,8 @@ static bool put_key(FILE *out, const struct tk_key *key, bool csv)
         return good;
 }
 
-static enum tk_err print_page(struct tk_request *request, struct export *export, struct tk_key **keys, size_t count)
+static enum tk_err print_page(struct tk_request *request, struct export *export, struct tk_key **keys,
+                              size_t count)
 {
         char *text = NULL;
         size_t len = 0;
@@ -145,8 +147,8 @@ static enum tk_err next_page(struct tk_request *request)
         tk_reply_drop(&request->reply);
         request->reply.len = 0;
         tk_arena_init(&arena, 0);
-        enum tk_err err = tk_service_key_list(request->service, &export->filter, export->page, &arena, &keys, &count,
-                                              &request->fault);
+        enum tk_err err = tk_service_key_list(request->service, &export->filter, export->page, &arena, &keys,
+                                              &count, &request->fault);
         if (err == TK_OK)
                 err = print_page(request, export, keys, count);
         if (err == TK_OK && count > 0)
@@ -176,6 +178,7 @@ enum tk_err tk_http_key_export(struct tk_request *request)
         if (format.ptr && !export->csv && !tk_str_equal(format, TK_STR("ndjson")))
                 return tk_fault_set(&request->fault, TK_FAULT_invalid_value, "format", "use ndjson or csv",
                                     "it is neither");
-        tk_reply_stream(request, export->csv ? "text/csv; charset=utf-8" : "application/x-ndjson", next_page, export);
+        tk_reply_stream(request, export->csv ? "text/csv; charset=utf-8" : "application/x-ndjson", next_page,
+                        export);
         return next_page(request);
 }

@@ -31,13 +31,19 @@ struct import_job {
         uint64_t line, bytes;
         char *carry; /* a line of which the end has not come */
         size_t carry_len;
-        enum cell { CELL_BEGINS, CELL_PLAIN, CELL_QUOTED, CELL_QUOTE } cell; /* of a CSV: where in a cell we are */
-        bool overlong;  /* the line is longer than it may be, and was reported: skip to its end */
+        enum cell {
+                CELL_BEGINS,
+                CELL_PLAIN,
+                CELL_QUOTED,
+                CELL_QUOTE
+        } cell;        /* of a CSV: where in a cell we are */
+        bool overlong; /* the line is longer than it may be, and was reported: skip to its end */
 };
 
 /* ---- what the headers say ---- */
 
-static enum tk_err read_format(struct tk_request *request, struct tk_str from, enum tk_import_format *ret_format)
+static enum tk_err read_format(struct tk_request *request, struct tk_str from,
+                               enum tk_import_format *ret_format)
 {
         struct tk_str type, parameters;
         tk_str_cut(request->headers.content_type, ';', &type, &parameters);
@@ -59,8 +65,8 @@ static enum tk_err read_format(struct tk_request *request, struct tk_str from, e
 }
 
 /* One of two words. */
-static enum tk_err read_choice(struct tk_request *request, struct tk_str value, const char *name, const char *no,
-                               const char *yes, bool *ret_yes)
+static enum tk_err read_choice(struct tk_request *request, struct tk_str value, const char *name,
+                               const char *no, const char *yes, bool *ret_yes)
 {
         *ret_yes = value.ptr && tk_str_equal(value, tk_str_from(yes));
         if (!value.ptr || *ret_yes || tk_str_equal(value, tk_str_from(no)))
@@ -72,8 +78,8 @@ static enum tk_err read_choice(struct tk_request *request, struct tk_str value, 
 
 static enum tk_err read_options(struct tk_request *request, struct import_job *job)
 {
-        struct tk_str mode = TK_STR_NONE, dry_run = TK_STR_NONE, create_missing = TK_STR_NONE, from = TK_STR_NONE,
-                      report = TK_STR_NONE;
+        struct tk_str mode = TK_STR_NONE, dry_run = TK_STR_NONE, create_missing = TK_STR_NONE,
+                      from = TK_STR_NONE, report = TK_STR_NONE;
         struct tk_import_options *options = &job->options;
         const struct tk_query known[] = {{"api", &options->api},
                                          {"environment", &options->environment},
@@ -114,7 +120,8 @@ static void free_job(struct import_job *job)
 }
 
 /* The request may end before the import does: nothing of it is kept but copies. */
-static enum tk_err make_job(struct tk_request *request, const struct import_job *read, struct import_job **ret_job)
+static enum tk_err make_job(struct tk_request *request, const struct import_job *read,
+                            struct import_job **ret_job)
 {
         struct import_job *job = tk_calloc(1, sizeof(*job));
         if (!job)
@@ -124,7 +131,7 @@ static enum tk_err make_job(struct tk_request *request, const struct import_job 
         job->caller = request->caller;
         job->announced_bytes = request->body.announced;
         tk_arena_init(&job->arena, 0);
-        struct tk_str *texts[] = {&job->caller.actor, &job->caller.source,         &job->caller.scopes,
+        struct tk_str *texts[] = {&job->caller.actor, &job->caller.source,       &job->caller.scopes,
                                   &job->options.api,  &job->options.environment, &job->options.consumer};
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
                 bool given = texts[i]->ptr != NULL;
@@ -165,8 +172,8 @@ static enum tk_err take_line(struct import_job *job, struct tk_str text, struct 
 static void reject_overlong(struct import_job *job)
 {
         struct tk_fault fault = {0};
-        tk_fault_set(&fault, TK_FAULT_too_large, "", "leave large metadata out", "the line has more than %d bytes",
-                     TK_IMPORT_LINE_MAX);
+        tk_fault_set(&fault, TK_FAULT_too_large, "", "leave large metadata out",
+                     "the line has more than %d bytes", TK_IMPORT_LINE_MAX);
         tk_importer_reject(job->importer, job->line + 1, &fault);
         job->overlong = true;
 }
@@ -258,8 +265,10 @@ static bool write_lines(FILE *out, json_t *view)
         json_t *item;
         size_t i;
         bool good = true;
-        json_array_foreach(json_object_get(view, "errors"), i, item) good = good && add_line(out, "error", item);
-        json_array_foreach(json_object_get(view, "warnings"), i, item) good = good && add_line(out, "warning", item);
+        json_array_foreach(json_object_get(view, "errors"), i, item) good =
+                good && add_line(out, "error", item);
+        json_array_foreach(json_object_get(view, "warnings"), i, item) good =
+                good && add_line(out, "warning", item);
         json_object_del(view, "errors");
         json_object_del(view, "warnings");
         return good && add_line(out, "import", view);
@@ -280,8 +289,10 @@ static enum tk_err print_view(json_t *view, bool lines, struct tk_upload_reply *
         tk_free(text);
         if (!bytes)
                 return TK_NOMEM;
-        *ret_reply = (struct tk_upload_reply){
-                .content_type = lines ? "application/x-ndjson" : "application/json", .bytes = bytes, .len = len};
+        *ret_reply =
+                (struct tk_upload_reply){.content_type = lines ? "application/x-ndjson" : "application/json",
+                                         .bytes = bytes,
+                                         .len = len};
         return TK_OK;
 }
 
@@ -307,12 +318,13 @@ static void hurry(void *context)
 
 static enum tk_err broke_off(struct tk_fault *fault)
 {
-        return tk_fault_set(fault, TK_FAULT_unavailable, "", "send the same again: what is there already is told",
+        return tk_fault_set(fault, TK_FAULT_unavailable, "",
+                            "send the same again: what is there already is told",
                             "the daemon stops, or not all of the body came");
 }
 
-static enum tk_err read_all(struct tk_upload *upload, struct import_job *job, struct tk_upload_reply *ret_reply,
-                            struct tk_fault *fault)
+static enum tk_err read_all(struct tk_upload *upload, struct import_job *job,
+                            struct tk_upload_reply *ret_reply, struct tk_fault *fault)
 {
         struct tk_str bytes;
         bool broken;
@@ -365,8 +377,8 @@ enum tk_err tk_http_import_begin(struct tk_request *request)
 enum tk_err tk_http_import_get(struct tk_request *request)
 {
         struct tk_import import;
-        enum tk_err err = tk_service_import_get(request->service, request->params[0], &request->arena, &import,
-                                                &request->fault);
+        enum tk_err err = tk_service_import_get(request->service, request->params[0], &request->arena,
+                                                &import, &request->fault);
         return err == TK_OK ? tk_reply_json(request, tk_view_import(&import, true)) : err;
 }
 

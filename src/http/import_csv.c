@@ -59,10 +59,11 @@ static enum tk_err header_fault(struct tk_fault *fault, struct tk_str name, cons
 {
         char field[TK_IMPORT_POINTER_MAX];
         tk_import_point_to(name, field);
-        return tk_fault_set(fault, TK_FAULT_unknown_field, field,
-                            "name the columns in the first line: key or sha256, and of consumer, name, scopes, limits, "
-                            "restrictions, not_before, expires_at, metadata, state, hint, api, environment",
-                            "%s", detail);
+        return tk_fault_set(
+                fault, TK_FAULT_unknown_field, field,
+                "name the columns in the first line: key or sha256, and of consumer, name, scopes, limits, "
+                "restrictions, not_before, expires_at, metadata, state, hint, api, environment",
+                "%s", detail);
 }
 
 static enum tk_err read_header(struct tk_import_reader *reader, struct tk_str text, struct tk_fault *fault)
@@ -87,7 +88,8 @@ static enum tk_err read_header(struct tk_import_reader *reader, struct tk_str te
         }
         reader->header_read = true;
         return has_key ? TK_OK
-                       : header_fault(fault, TK_STR("key"), "the first line names no column for keys or their hashes");
+                       : header_fault(fault, TK_STR("key"),
+                                      "the first line names no column for keys or their hashes");
 }
 
 static enum tk_err put_cell(struct tk_import_reader *reader, int field, struct tk_str cell,
@@ -103,8 +105,9 @@ static enum tk_err put_cell(struct tk_import_reader *reader, int field, struct t
         return tk_import_field_put(reader, field, cell, line, fault);
 }
 
-enum tk_err tk_import_read_csv(struct tk_import_reader *reader, struct tk_str text, struct tk_import_line *line,
-                               bool *ret_skip, bool *ret_fatal, struct tk_fault *fault)
+enum tk_err tk_import_read_csv(struct tk_import_reader *reader, struct tk_str text,
+                               struct tk_import_line *line, bool *ret_skip, bool *ret_fatal,
+                               struct tk_fault *fault)
 {
         struct cells cells = {.rest = text, .more = true};
         if (!reader->header_read) {

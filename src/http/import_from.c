@@ -28,12 +28,14 @@ static json_t *first_of(const json_t *object, const char *a, const char *b)
         return json_is_null(value) ? NULL : value;
 }
 
-static enum tk_err put_text(const json_t *value, const char *field, struct tk_str *ret_text, struct tk_fault *fault)
+static enum tk_err put_text(const json_t *value, const char *field, struct tk_str *ret_text,
+                            struct tk_fault *fault)
 {
         if (!value)
                 return TK_OK;
         if (!json_is_string(value))
-                return tk_fault_set(fault, TK_FAULT_invalid_value, field, "use a string", "it has the wrong type");
+                return tk_fault_set(fault, TK_FAULT_invalid_value, field, "use a string",
+                                    "it has the wrong type");
         if (json_string_length(value) > 0)
                 *ret_text = text_of(value);
         return TK_OK;
@@ -53,8 +55,8 @@ static enum tk_err put_time(const json_t *value, const char *field, struct tk_in
                 time.s = json_integer_value(value) / MS_PER_S;
         if (!good && text.ptr) {
                 if (tk_str_cut(text, '.', &whole, &fraction)) {
-                        int len = snprintf(buffer, sizeof(buffer), "%.*sZ", (int)(whole.len < 24 ? whole.len : 24),
-                                           whole.ptr);
+                        int len = snprintf(buffer, sizeof(buffer), "%.*sZ",
+                                           (int)(whole.len < 24 ? whole.len : 24), whole.ptr);
                         text = (struct tk_str){buffer, (size_t)len < sizeof(buffer) ? (size_t)len : 0};
                         good = fraction.len > 0 && fraction.ptr[fraction.len - 1] == 'Z';
                 } else {
@@ -97,14 +99,15 @@ static json_t *object_of(const json_t *value)
         return NULL;
 }
 
-static enum tk_err put_metadata(struct tk_import_reader *reader, const json_t *value, struct tk_import_line *line,
-                                struct tk_fault *fault)
+static enum tk_err put_metadata(struct tk_import_reader *reader, const json_t *value,
+                                struct tk_import_line *line, struct tk_fault *fault)
 {
         if (!value)
                 return TK_OK;
         json_t *object = object_of(value);
         if (!object)
-                return tk_fault_set(fault, TK_FAULT_invalid_value, "/metadata", "use a JSON object", "it is not one");
+                return tk_fault_set(fault, TK_FAULT_invalid_value, "/metadata", "use a JSON object",
+                                    "it is not one");
         return put_json(reader, object, &line->metadata);
 }
 
@@ -116,21 +119,22 @@ static json_t *rate(const char *name, const json_t *limit, const json_t *window_
         if (!json_is_integer(limit) || json_integer_value(limit) < 1 || ms < MS_PER_S || ms % MS_PER_S != 0)
                 return NULL;
         snprintf(per, sizeof(per), "%llds", (long long)(ms / MS_PER_S));
-        return json_pack("{s:s, s:s, s:I, s:s}", "name", name, "kind", "rate", "limit", json_integer_value(limit),
-                         "per", per);
+        return json_pack("{s:s, s:s, s:I, s:s}", "name", name, "kind", "rate", "limit",
+                         json_integer_value(limit), "per", per);
 }
 
 static enum tk_err odd_limit(struct tk_fault *fault)
 {
-        return tk_fault_set(fault, TK_FAULT_invalid_value, "/limits", "use whole seconds, and at least 1 in them",
+        return tk_fault_set(fault, TK_FAULT_invalid_value, "/limits",
+                            "use whole seconds, and at least 1 in them",
                             "it has a rate limit that is not a number per whole seconds");
 }
 
 /* ---- Unkey ---- */
 
 /* `ratelimits: [{name, limit, duration}]`, earlier `ratelimit: {limit, duration | refillInterval}`. */
-static enum tk_err unkey_limits(struct tk_import_reader *reader, const json_t *object, struct tk_import_line *line,
-                                struct tk_fault *fault)
+static enum tk_err unkey_limits(struct tk_import_reader *reader, const json_t *object,
+                                struct tk_import_line *line, struct tk_fault *fault)
 {
         const json_t *many = first_of(object, "ratelimits", NULL), *one = first_of(object, "ratelimit", NULL);
         json_t *limits = json_array(), *element;
@@ -171,8 +175,8 @@ static enum tk_err unkey_hash(const json_t *object, struct tk_import_line *line,
         return err;
 }
 
-static enum tk_err read_unkey(struct tk_import_reader *reader, const json_t *object, struct tk_import_line *line,
-                              struct tk_fault *fault)
+static enum tk_err read_unkey(struct tk_import_reader *reader, const json_t *object,
+                              struct tk_import_line *line, struct tk_fault *fault)
 {
         const json_t *permissions = first_of(object, "permissions", NULL);
         enum tk_err err = unkey_hash(object, line, fault);
@@ -181,9 +185,11 @@ static enum tk_err read_unkey(struct tk_import_reader *reader, const json_t *obj
         if (err == TK_OK)
                 err = put_text(first_of(object, "start", "prefix"), "/hint", &line->hint, fault);
         if (err == TK_OK)
-                err = put_text(first_of(object, "externalId", "ownerId"), "/consumer", &line->consumer, fault);
+                err = put_text(first_of(object, "externalId", "ownerId"), "/consumer", &line->consumer,
+                               fault);
         if (err == TK_OK)
-                err = put_text(first_of(object, "environment", NULL), "/environment", &line->environment, fault);
+                err = put_text(first_of(object, "environment", NULL), "/environment", &line->environment,
+                               fault);
         if (err == TK_OK)
                 err = put_metadata(reader, first_of(object, "meta", NULL), line, fault);
         if (err == TK_OK)
@@ -195,7 +201,8 @@ static enum tk_err read_unkey(struct tk_import_reader *reader, const json_t *obj
         if (json_is_false(json_object_get(object, "enabled")))
                 line->state = TK_STR("suspended");
         if (first_of(object, "credits", "remaining") || first_of(object, "refill", NULL))
-                line->left_behind = "credits that remain and refills are not taken over: give the subscription a quota";
+                line->left_behind =
+                        "credits that remain and refills are not taken over: give the subscription a quota";
         else if (json_array_size(json_object_get(object, "roles")) > 0)
                 line->left_behind = "roles are not taken over: grant what they stand for as scopes";
         return err;
@@ -218,7 +225,8 @@ static enum tk_err better_auth_scopes(struct tk_import_reader *reader, const jso
                 good = good && json_is_array(actions);
                 json_array_foreach(actions, i, action) good =
                         good && json_is_string(action) &&
-                        json_array_append_new(scopes, json_sprintf("%s:%s", resource, json_string_value(action))) == 0;
+                        json_array_append_new(
+                                scopes, json_sprintf("%s:%s", resource, json_string_value(action))) == 0;
         }
         json_decref(object);
         if (good)
@@ -249,7 +257,8 @@ static enum tk_err read_better_auth(struct tk_import_reader *reader, const json_
         if (err == TK_OK)
                 err = put_text(first_of(object, "start", "prefix"), "/hint", &line->hint, fault);
         if (err == TK_OK)
-                err = put_text(first_of(object, "referenceId", "userId"), "/consumer", &line->consumer, fault);
+                err = put_text(first_of(object, "referenceId", "userId"), "/consumer", &line->consumer,
+                               fault);
         if (err == TK_OK)
                 err = put_metadata(reader, first_of(object, "metadata", NULL), line, fault);
         if (err == TK_OK)
@@ -261,13 +270,14 @@ static enum tk_err read_better_auth(struct tk_import_reader *reader, const json_
         if (json_is_false(json_object_get(object, "enabled")))
                 line->state = TK_STR("suspended");
         if (first_of(object, "remaining", NULL) || first_of(object, "refillAmount", NULL))
-                line->left_behind = "uses that remain and refills are not taken over: give the subscription a quota";
+                line->left_behind =
+                        "uses that remain and refills are not taken over: give the subscription a quota";
         return err;
 }
 
 /* Members that are not looked at are the other system's business. */
-enum tk_err tk_import_read_from(struct tk_import_reader *reader, struct tk_str text, struct tk_import_line *line,
-                                struct tk_fault *fault)
+enum tk_err tk_import_read_from(struct tk_import_reader *reader, struct tk_str text,
+                                struct tk_import_line *line, struct tk_fault *fault)
 {
         json_t *object;
         enum tk_err err = tk_json_parse(text, &object, fault);

@@ -53,7 +53,8 @@ void tk_import_point_to(struct tk_str name, char ret_pointer[TK_IMPORT_POINTER_M
         bool plain = name.len < TK_IMPORT_POINTER_MAX - 8;
         for (size_t i = 0; plain && i < name.len; i++)
                 plain = (name.ptr[i] >= 'a' && name.ptr[i] <= 'z') || name.ptr[i] == '_';
-        snprintf(ret_pointer, TK_IMPORT_POINTER_MAX, "/%.*s", plain ? (int)name.len : 0, plain ? name.ptr : "");
+        snprintf(ret_pointer, TK_IMPORT_POINTER_MAX, "/%.*s", plain ? (int)name.len : 0,
+                 plain ? name.ptr : "");
 }
 
 /* ---- the reader ---- */
@@ -121,7 +122,8 @@ static enum tk_err put_time(const char *name, struct tk_str text, struct tk_inpu
 {
         struct tk_input_time time = {.set = true};
         if (!tk_time_parse(text, &time.s) || time.s == 0)
-                return bad_value(fault, name, "use a time such as \"2027-01-31T12:00:00Z\", or null", "it is not a time");
+                return bad_value(fault, name, "use a time such as \"2027-01-31T12:00:00Z\", or null",
+                                 "it is not a time");
         *ret_time = time;
         return TK_OK;
 }
@@ -169,8 +171,8 @@ enum tk_err tk_import_field_put(struct tk_import_reader *reader, int field, stru
 /* ---- terms: read once for all lines that have the same ---- */
 
 static enum tk_err read_member(struct tk_import_reader *reader, struct tk_str text, const char *name,
-                               enum tk_err (*read)(struct tk_json_reader *, const json_t *, void *), void *ret,
-                               struct tk_arena *arena, struct tk_fault *fault)
+                               enum tk_err (*read)(struct tk_json_reader *, const json_t *, void *),
+                               void *ret, struct tk_arena *arena, struct tk_fault *fault)
 {
         if (text.len == 0)
                 return TK_OK;
@@ -211,13 +213,14 @@ enum tk_err tk_import_read_terms(const struct tk_import_line *line, struct tk_ar
         struct tk_import_reader *reader = line->context;
         enum tk_err err = reader->scopes_plain
                                   ? split_scopes(line->scopes, arena, &ret_key->scopes, fault)
-                                  : read_member(reader, line->scopes, "scopes", tk_json_read_texts, &ret_key->scopes,
-                                                arena, fault);
+                                  : read_member(reader, line->scopes, "scopes", tk_json_read_texts,
+                                                &ret_key->scopes, arena, fault);
         if (err == TK_OK)
-                err = read_member(reader, line->limits, "limits", tk_json_read_limits, &ret_key->limits, arena, fault);
+                err = read_member(reader, line->limits, "limits", tk_json_read_limits, &ret_key->limits,
+                                  arena, fault);
         if (err == TK_OK)
-                err = read_member(reader, line->restrictions, "restrictions", tk_json_read_restrictions, ret_key, arena,
-                                  fault);
+                err = read_member(reader, line->restrictions, "restrictions", tk_json_read_restrictions,
+                                  ret_key, arena, fault);
         return err;
 }
 
@@ -231,7 +234,8 @@ struct scan {
 
 static enum tk_err malformed(const struct scan *scan, const char *start)
 {
-        return tk_fault_set(scan->fault, TK_FAULT_malformed_json, "", "write one JSON object a line (RFC 8259)",
+        return tk_fault_set(scan->fault, TK_FAULT_malformed_json, "",
+                            "write one JSON object a line (RFC 8259)",
                             "it breaks off or goes wrong at byte %zu", (size_t)(scan->at - start) + 1);
 }
 
@@ -306,8 +310,8 @@ static const char *unescape_unit(const char *at, const char *end, char *out, siz
                 return NULL;
         at += 4;
         if (high >= 0xd800 && high < 0xdc00) {
-                if (end - at < 6 || at[0] != '\\' || at[1] != 'u' || !hex4(at + 2, end, &low) || low < 0xdc00 ||
-                    low >= 0xe000)
+                if (end - at < 6 || at[0] != '\\' || at[1] != 'u' || !hex4(at + 2, end, &low) ||
+                    low < 0xdc00 || low >= 0xe000)
                         return NULL;
                 high = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
                 at += 6;
@@ -438,10 +442,11 @@ static enum tk_err unknown_member(const struct scan *scan, struct tk_str name)
 {
         char field[TK_IMPORT_POINTER_MAX];
         tk_import_point_to(name, field);
-        return tk_fault_set(scan->fault, TK_FAULT_unknown_field, field,
-                            "use only key, sha256, api, environment, consumer, name, scopes, limits, restrictions, "
-                            "not_before, expires_at, metadata, state, hint",
-                            "there is no such member here");
+        return tk_fault_set(
+                scan->fault, TK_FAULT_unknown_field, field,
+                "use only key, sha256, api, environment, consumer, name, scopes, limits, restrictions, "
+                "not_before, expires_at, metadata, state, hint",
+                "there is no such member here");
 }
 
 static enum tk_err scan_member(struct scan *scan, struct tk_import_line *line, uint64_t *inout_seen,
@@ -463,8 +468,8 @@ static enum tk_err scan_member(struct scan *scan, struct tk_import_line *line, u
         return scan_value(scan, field, line, start);
 }
 
-static enum tk_err read_object(struct tk_import_reader *reader, struct tk_str text, struct tk_import_line *line,
-                               struct tk_fault *fault)
+static enum tk_err read_object(struct tk_import_reader *reader, struct tk_str text,
+                               struct tk_import_line *line, struct tk_fault *fault)
 {
         struct scan scan = {.reader = reader, .at = text.ptr, .end = text.ptr + text.len, .fault = fault};
         uint64_t seen = 0;
@@ -497,7 +502,8 @@ enum tk_err tk_import_read(struct tk_import_reader *reader, struct tk_str text, 
                 text = tk_str_skip(text, sizeof(mark) - 1);
         if (text.len > 0 && text.ptr[text.len - 1] == '\r')
                 text.len--;
-        *ret_line = (struct tk_import_line){.number = number, .read_terms = tk_import_read_terms, .context = reader};
+        *ret_line = (struct tk_import_line){
+                .number = number, .read_terms = tk_import_read_terms, .context = reader};
         reader->scopes_plain = false;
         if (tk_str_trim(text).len == 0) {
                 *ret_skip = true;

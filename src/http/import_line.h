@@ -24,10 +24,10 @@ enum tk_import_format {
 
 struct tk_import_reader {
         enum tk_import_format format;
-        bool header_read;                     /* CSV */
-        int columns[TK_CSV_COLUMNS_MAX];      /* CSV: which field each is */
+        bool header_read;                /* CSV */
+        int columns[TK_CSV_COLUMNS_MAX]; /* CSV: which field each is */
         size_t column_count;
-        bool scopes_plain; /* the scopes of this line are separated by spaces */
+        bool scopes_plain;     /* the scopes of this line are separated by spaces */
         struct tk_arena arena; /* of this line */
         json_t *held[4];       /* what the line's texts lie in */
         size_t scratch_used;
@@ -80,10 +80,11 @@ void tk_import_hold(struct tk_import_reader *reader, json_t *json);
 /* Room for `bytes` of text without escapes; NULL: the line is longer than it may be. */
 char *tk_import_scratch(struct tk_import_reader *reader, size_t bytes);
 
-enum tk_err tk_import_read_csv(struct tk_import_reader *reader, struct tk_str text, struct tk_import_line *line,
-                               bool *ret_skip, bool *ret_fatal, struct tk_fault *fault);
-enum tk_err tk_import_read_from(struct tk_import_reader *reader, struct tk_str text, struct tk_import_line *line,
-                                struct tk_fault *fault);
+enum tk_err tk_import_read_csv(struct tk_import_reader *reader, struct tk_str text,
+                               struct tk_import_line *line, bool *ret_skip, bool *ret_fatal,
+                               struct tk_fault *fault);
+enum tk_err tk_import_read_from(struct tk_import_reader *reader, struct tk_str text,
+                                struct tk_import_line *line, struct tk_fault *fault);
 /* For the line's read_terms. */
 enum tk_err tk_import_read_terms(const struct tk_import_line *line, struct tk_arena *arena,
                                  struct tk_input_key *ret_key, struct tk_fault *fault);

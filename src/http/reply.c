@@ -257,7 +257,8 @@ static struct MHD_Response *make_response(struct tk_request *request)
 {
         struct tk_reply *reply = &request->reply;
         if (reply->streamed)
-                return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, next_bytes, request, NULL);
+                return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, next_bytes, request,
+                                                         NULL);
         /* The bytes are the request's, which libmicrohttpd ends only after it has sent them. */
         return MHD_create_response_from_buffer(reply->len, reply->bytes, MHD_RESPMEM_PERSISTENT);
 }

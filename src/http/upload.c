@@ -268,7 +268,8 @@ bool tk_upload_reply(struct tk_upload *upload, struct tk_request *request)
                 tk_reply_problem(request, upload->err);
                 return true;
         }
-        tk_reply_bytes(request, MHD_HTTP_OK, upload->reply.content_type, upload->reply.bytes, upload->reply.len);
+        tk_reply_bytes(request, MHD_HTTP_OK, upload->reply.content_type, upload->reply.bytes,
+                       upload->reply.len);
         request->reply.owned = true;
         upload->reply.bytes = NULL;
         return true;

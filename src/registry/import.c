@@ -18,9 +18,10 @@
         "id, state, all_or_nothing, dry_run, lines, imported, rejected, warned, actor, source, created_s, "  \
         "updated_s"
 
-static const char IMPORT_INSERT[] =
-        "INSERT INTO imports (state, all_or_nothing, dry_run, lines, imported, rejected, warned, actor, source,"
-        " report, created_s, updated_s) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?10) RETURNING id";
+static const char IMPORT_INSERT[] = "INSERT INTO imports (state, all_or_nothing, dry_run, lines, imported, "
+                                    "rejected, warned, actor, source,"
+                                    " report, created_s, updated_s) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, "
+                                    "?8, ?9, ?10, ?10) RETURNING id";
 static const char IMPORT_UPDATE[] = "UPDATE imports SET state = ?2, lines = ?3, rejected = ?4, warned = ?5,"
                                     " report = ?6, updated_s = ?7 WHERE id = ?1 RETURNING id";
 static const char IMPORT_COUNT[] =
@@ -34,9 +35,11 @@ static const char IMPORT_UNFINISHED[] =
 
 /* The columns that a new key never has are constants, so that they cost no binding. */
 static const char KEY_INSERT[] =
-        "INSERT INTO keys (id, environment_id, consumer_id, state, generation, pepper_version, imported, digest,"
+        "INSERT INTO keys (id, environment_id, consumer_id, state, generation, pepper_version, imported, "
+        "digest,"
         " name, hint, scopes, limits, restrictions, metadata, not_before_s, expires_s, created_s, updated_s,"
-        " revoked_s, created_by, revoke_reason) VALUES (?1, ?2, ?3, ?4, 1, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+        " revoked_s, created_by, revoke_reason) VALUES (?1, ?2, ?3, ?4, 1, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11, "
+        "?12,"
         " ?13, ?14, ?15, ?15, 0, ?16, '') ON CONFLICT (digest) WHERE imported = 1 DO NOTHING";
 static const char KEY_LAST[] = "SELECT value FROM counters WHERE name = 'key'";
 static const char KEY_BY_DIGEST[] = "SELECT id FROM keys WHERE digest = ?1 AND imported = 1";

@@ -12,8 +12,9 @@ enum tk_import_state {
         TK_IMPORT_READING = 1,  /* its lines are coming; of keys, what `imported` says is there */
         TK_IMPORT_APPLYING = 2, /* all or nothing, decided: every key will be there, whatever happens now */
         TK_IMPORT_DONE = 3,
-        TK_IMPORT_REFUSED = 4,     /* all or nothing, and some line was bad: nothing was imported */
-        TK_IMPORT_INTERRUPTED = 5, /* the client went away, or the daemon did: `imported` says what is there */
+        TK_IMPORT_REFUSED = 4, /* all or nothing, and some line was bad: nothing was imported */
+        TK_IMPORT_INTERRUPTED =
+                5, /* the client went away, or the daemon did: `imported` says what is there */
 };
 
 struct tk_import {
@@ -53,7 +54,8 @@ struct tk_import_row {
 struct tk_import_batch {
         uint64_t import_id;
         uint64_t lines, rejected, warned; /* of the import, up to now */
-        struct tk_import_row *const *rows; /* best in the order of their digests: neighbours share pages of the index */
+        struct tk_import_row *const
+                *rows; /* best in the order of their digests: neighbours share pages of the index */
         size_t count;
         /* Asked now and then: whether to stop here, because somebody waits who may not. NULL: never. */
         bool (*enough)(void *context);
@@ -67,7 +69,8 @@ struct tk_import_batch {
  * Insert the rows but those of which the digest is known: these are marked, and no error. `change` is the audit entry's; its `after` is
  * made here: the import, its first and last key and how many there are. A batch that added nothing leaves no entry.
  */
-enum tk_err tk_import_batch(struct tk_txn *txn, struct tk_import_batch *batch, const struct tk_change *change);
+enum tk_err tk_import_batch(struct tk_txn *txn, struct tk_import_batch *batch,
+                            const struct tk_change *change);
 
 /* The last key number that was drawn. */
 enum tk_err tk_key_last_id(struct tk_txn *txn, uint64_t *ret_id);

@@ -44,7 +44,8 @@ static enum tk_err write_record(struct tk_txn *txn, void *context)
         return import->id == 0 ? tk_import_create(txn, import) : tk_import_update(txn, import);
 }
 
-static struct tk_import record_of(struct tk_importer *importer, enum tk_import_state state, struct tk_str report)
+static struct tk_import record_of(struct tk_importer *importer, enum tk_import_state state,
+                                  struct tk_str report)
 {
         return (struct tk_import){
                 .id = importer->id,
@@ -179,9 +180,9 @@ static bool copy(struct tk_arena *arena, struct tk_str *text)
 
 static bool copy_all(struct tk_importer *importer)
 {
-        struct tk_str *texts[] = {&importer->caller.actor, &importer->caller.source, &importer->caller.scopes,
-                                  &importer->options.api,  &importer->options.environment,
-                                  &importer->options.consumer};
+        struct tk_str *texts[] = {&importer->caller.actor,        &importer->caller.source,
+                                  &importer->caller.scopes,       &importer->options.api,
+                                  &importer->options.environment, &importer->options.consumer};
         importer->caller.idempotency_key = TK_STR_NONE;
         bool good = true;
         for (size_t i = 0; good && i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -192,7 +193,8 @@ static bool copy_all(struct tk_importer *importer)
 static char *staging_path(struct tk_importer *importer)
 {
         return (char *)(uintptr_t)tk_arena_printf(&importer->arena, "%s/import-%llu.staging",
-                                                  importer->service->data_dir, (unsigned long long)importer->id)
+                                                  importer->service->data_dir,
+                                                  (unsigned long long)importer->id)
                 .ptr;
 }
 
@@ -241,7 +243,8 @@ enum tk_err tk_importer_open(struct tk_service *service, const struct tk_caller 
         if (err != TK_OK)
                 return err;
         if (!claim(service))
-                return tk_fault_set(fault, TK_FAULT_unavailable, "", "wait until it is done: GET /v1/imports shows it",
+                return tk_fault_set(fault, TK_FAULT_unavailable, "",
+                                    "wait until it is done: GET /v1/imports shows it",
                                     "another import is under way");
         (void)tk_imports_recover(service);
         struct tk_importer *importer = new_importer(service);
@@ -329,13 +332,14 @@ static void remove_staging(struct tk_importer *importer)
 
 static enum tk_err stopped(struct tk_fault *fault, const struct tk_importer *importer)
 {
-        return tk_fault_set(fault, TK_FAULT_unavailable, "", "send the same again: what is there already is told",
-                            "the daemon stops; imp_%llu says what was imported", (unsigned long long)importer->id);
+        return tk_fault_set(
+                fault, TK_FAULT_unavailable, "", "send the same again: what is there already is told",
+                "the daemon stops; imp_%llu says what was imported", (unsigned long long)importer->id);
 }
 
 /* From here on it will be carried out, whatever happens. */
-static enum tk_err carry_out(struct tk_importer *importer, struct tk_arena *arena, struct tk_import *ret_import,
-                             struct tk_fault *fault)
+static enum tk_err carry_out(struct tk_importer *importer, struct tk_arena *arena,
+                             struct tk_import *ret_import, struct tk_fault *fault)
 {
         enum tk_err err = set_state(importer, TK_IMPORT_APPLYING, arena, ret_import);
         if (err != TK_OK)
@@ -348,11 +352,11 @@ static enum tk_err carry_out(struct tk_importer *importer, struct tk_arena *aren
         if (err == TK_OK)
                 return TK_OK;
         importer->staged = false; /* its file is needed */
-        return tk_fault_set(fault, TK_FAULT_uncertain, "",
-                            "see GET /v1/imports/imp_%llu; it goes on when the daemon starts again, or with the next "
-                            "import",
-                            "imp_%llu is decided and not carried out to its end yet",
-                            (unsigned long long)importer->id);
+        return tk_fault_set(
+                fault, TK_FAULT_uncertain, "",
+                "see GET /v1/imports/imp_%llu; it goes on when the daemon starts again, or with the next "
+                "import",
+                "imp_%llu is decided and not carried out to its end yet", (unsigned long long)importer->id);
 }
 
 static enum tk_err finish_staged(struct tk_importer *importer, struct tk_arena *arena,
@@ -448,7 +452,8 @@ static enum tk_err read_unfinished(struct tk_txn *txn, void *context)
         importer->options.all_or_nothing = import.all_or_nothing;
         importer->options.dry_run = import.dry_run;
         importer->options.create_missing = true; /* it was checked when it was decided */
-        importer->caller = (struct tk_caller){.actor = import.actor, .source = import.source, .scopes = TK_STR("*")};
+        importer->caller =
+                (struct tk_caller){.actor = import.actor, .source = import.source, .scopes = TK_STR("*")};
         importer->staged = import.state == TK_IMPORT_APPLYING;
         importer->ending = importer->staged;
         atomic_store(&importer->lines, import.lines);
@@ -516,8 +521,8 @@ static enum tk_err get(struct tk_txn *txn, void *context)
                 err = tk_import_get(txn, id, job->op.arena, &job->import);
         if (err != TK_NOT_FOUND)
                 return err;
-        return tk_fault_set(job->op.fault, TK_FAULT_not_found, "", "list the imports to see their ids (imp_2)",
-                            "there is no import with this id");
+        return tk_fault_set(job->op.fault, TK_FAULT_not_found, "",
+                            "list the imports to see their ids (imp_2)", "there is no import with this id");
 }
 
 /* While it runs it knows more than its record. */
@@ -550,7 +555,8 @@ enum tk_err tk_service_import_get(struct tk_service *service, struct tk_str impo
 static enum tk_err list(struct tk_txn *txn, void *context)
 {
         struct read_job *job = context;
-        return tk_import_list(txn, job->page.after_id, job->page.limit, job->op.arena, &job->imports, &job->count);
+        return tk_import_list(txn, job->page.after_id, job->page.limit, job->op.arena, &job->imports,
+                              &job->count);
 }
 
 enum tk_err tk_service_import_list(struct tk_service *service, struct tk_page page, struct tk_arena *arena,

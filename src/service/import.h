@@ -18,14 +18,14 @@ struct tk_importer;
 struct tk_import_options {
         struct tk_str api, environment, consumer; /* of lines that do not say; as in key issue */
         bool all_or_nothing;
-        bool dry_run;        /* check every line, import none */
-        bool create_missing; /* make consumers that do not exist */
+        bool dry_run;            /* check every line, import none */
+        bool create_missing;     /* make consumers that do not exist */
         uint64_t lines_expected; /* a guess, to make room at once; 0: none */
 };
 
 /* One line, read but not checked. Texts are borrowed for the call; ptr NULL: the line does not say. */
 struct tk_import_line {
-        uint64_t number; /* from 1 */
+        uint64_t number;      /* from 1 */
         struct tk_str key;    /* plaintext */
         struct tk_str sha256; /* of the key, as core/hash_text.h reads it */
         struct tk_str api, environment, consumer, name, hint, state;
@@ -38,8 +38,9 @@ struct tk_import_line {
         struct tk_str scopes, limits, restrictions;
         enum tk_err (*read_terms)(const struct tk_import_line *line, struct tk_arena *arena,
                                   struct tk_input_key *ret_key, struct tk_fault *fault);
-        void *context;           /* of read_terms */
-        const char *left_behind; /* what the other system had and this one does not take over: a warning; NULL: nothing */
+        void *context; /* of read_terms */
+        const char *
+                left_behind; /* what the other system had and this one does not take over: a warning; NULL: nothing */
 };
 
 /* TK_BUSY with its fault: another import is under way. TK_DENIED: it would make consumers, and the caller may not. */

@@ -106,7 +106,8 @@ static enum tk_err with_consumers(struct tk_importer *importer, tk_txn_fn *run, 
         struct consumers_job job = {.op = tk_op_begin(importer->service, &importer->caller, &arena, fault),
                                     .entries = entries,
                                     .count = count};
-        enum tk_err err = write ? tk_op_write(&job.op, TK_LANE_NORMAL, run, &job) : tk_op_read(&job.op, run, &job);
+        enum tk_err err =
+                write ? tk_op_write(&job.op, TK_LANE_NORMAL, run, &job) : tk_op_read(&job.op, run, &job);
         for (size_t i = 0; write && err != TK_OK && i < count; i++)
                 entries[i]->number = 0; /* undone */
         tk_arena_fini(&arena);
@@ -161,8 +162,8 @@ static enum tk_err settle_consumers(struct tk_importer *importer, struct tk_impo
                 return TK_NOMEM;
         for (size_t i = 0; i < count; i++)
                 entries[i] = &run->consumers.entries[i];
-        enum tk_err err =
-                resolve(importer, entries, count, importer->options.create_missing && !importer->staged, fault);
+        enum tk_err err = resolve(importer, entries, count,
+                                  importer->options.create_missing && !importer->staged, fault);
         tk_free(entries);
         if (err != TK_OK)
                 return err;
@@ -290,8 +291,8 @@ static void reject_twin(struct tk_importer *importer, const struct tk_import_row
                         const struct tk_import_row *first)
 {
         struct tk_fault fault = {0};
-        tk_fault_set(&fault, TK_FAULT_conflict, "/key", "leave one of the two out", "line %llu has the same key",
-                     (unsigned long long)first->line);
+        tk_fault_set(&fault, TK_FAULT_conflict, "/key", "leave one of the two out",
+                     "line %llu has the same key", (unsigned long long)first->line);
         tk_import_report_error(&importer->report, row->line, &fault);
 }
 
@@ -384,12 +385,14 @@ static enum tk_err stage_run(struct tk_importer *importer, const struct tk_impor
 static void make_room(struct tk_importer *importer, const struct tk_import_run *run)
 {
         uint64_t expected = atomic_load(&importer->lines_expected), there = atomic_load(&importer->imported);
-        struct tk_publish_room room = {.foreign = expected > there + run->count ? expected - there : run->count};
+        struct tk_publish_room room = {.foreign =
+                                               expected > there + run->count ? expected - there : run->count};
         if (tk_feeder_reserve(importer->service->feeder, &room) == TK_OK)
                 tk_feeder_release(importer->service->feeder, &room);
 }
 
-enum tk_err tk_import_run_sink(struct tk_importer *importer, struct tk_import_run *run, struct tk_fault *fault)
+enum tk_err tk_import_run_sink(struct tk_importer *importer, struct tk_import_run *run,
+                               struct tk_fault *fault)
 {
         enum tk_err err = settle_consumers(importer, run, fault);
         if (err != TK_OK)
@@ -482,7 +485,8 @@ static enum tk_err make_consumers(struct tk_importer *importer, struct check_job
         uint32_t *slots = tk_arena_alloc(&run.arena, job->count * sizeof(*slots));
         enum tk_err err = slots ? TK_OK : TK_NOMEM;
         for (size_t i = 0; err == TK_OK && i < job->count; i++) {
-                const struct tk_str texts[TK_IMPORT_TABLE_TEXTS] = {job->rows[i].consumer, TK_STR(""), TK_STR("")};
+                const struct tk_str texts[TK_IMPORT_TABLE_TEXTS] = {job->rows[i].consumer, TK_STR(""),
+                                                                    TK_STR("")};
                 if (job->rows[i].row.consumer_id == 0 &&
                     tk_import_table_find(&run.consumers, 0, texts, &slots[i]) != TK_OK)
                         err = tk_import_table_add(&run.consumers, 0, texts, &run.arena, &slots[i]);

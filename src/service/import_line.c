@@ -8,15 +8,15 @@
 #include <math.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES   128
-#define HINT_MAX_BYTES   32
-#define FOREIGN_KEY_MAX  512 /* longer ones do not fit into a header beside others */
-#define SHORT_KEY        16
-#define GUESSABLE_BITS   80
-#define HINT_CHARS       4
-#define HINT_KEY_MIN     20 /* of shorter keys even four characters would be too much to show */
-#define HINT_SECRET_MIN  16
-#define HINT_PREFIX_MAX  12
+#define NAME_MAX_BYTES  128
+#define HINT_MAX_BYTES  32
+#define FOREIGN_KEY_MAX 512 /* longer ones do not fit into a header beside others */
+#define SHORT_KEY       16
+#define GUESSABLE_BITS  80
+#define HINT_CHARS      4
+#define HINT_KEY_MIN    20 /* of shorter keys even four characters would be too much to show */
+#define HINT_SECRET_MIN 16
+#define HINT_PREFIX_MAX 12
 
 static struct tk_str or_default(struct tk_str given, struct tk_str otherwise)
 {
@@ -98,7 +98,8 @@ static enum tk_err locate(struct tk_importer *importer, const struct tk_import_l
         if (importer->place_count == 0 || !api.ptr ||
             !is_place(&importer->places[importer->last_place], api, environment)) {
                 size_t at = 0;
-                while (api.ptr && at < importer->place_count && !is_place(&importer->places[at], api, environment))
+                while (api.ptr && at < importer->place_count &&
+                       !is_place(&importer->places[at], api, environment))
                         at++;
                 importer->last_place = at < importer->place_count ? at : importer->last_place;
                 if (!api.ptr || at == importer->place_count) {
@@ -276,7 +277,8 @@ static enum tk_err check_own_shape(struct tk_importer *importer, const struct tk
                 err = tk_op_read(&job.op, compare_issued, &job);
         tk_arena_fini(&arena);
         if (err == TK_OK && job.same)
-                return tk_fault_set(fault, TK_FAULT_conflict, "/key", "leave the line out: the key works already",
+                return tk_fault_set(fault, TK_FAULT_conflict, "/key",
+                                    "leave the line out: the key works already",
                                     "it was issued here: key_%llu", (unsigned long long)job.number);
         if (err == TK_OK)
                 tk_import_report_warning(&importer->report, line->number, "own_shape",
@@ -303,8 +305,9 @@ static enum tk_err refuse_copies(const struct tk_import_line *line, struct tk_fa
                      {line->scopes, "/scopes"}};
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
                 if (contains(texts[i].text, line->key))
-                        return tk_fault_set(fault, TK_FAULT_invalid_value, texts[i].field, "leave the key out of it",
-                                            "it holds the key itself, and keys are kept nowhere in plain text");
+                        return tk_fault_set(
+                                fault, TK_FAULT_invalid_value, texts[i].field, "leave the key out of it",
+                                "it holds the key itself, and keys are kept nowhere in plain text");
         return TK_OK;
 }
 
@@ -330,14 +333,16 @@ static enum tk_err digest_line(struct tk_importer *importer, const struct tk_imp
         if (!line->key.ptr == !line->sha256.ptr)
                 return tk_fault_set(fault, TK_FAULT_invalid_value, line->key.ptr ? "/sha256" : "/key",
                                     "give the key as \"key\", or its hash as \"sha256\"",
-                                    line->key.ptr ? "there is a key as well" : "there is neither a key nor a hash");
+                                    line->key.ptr ? "there is a key as well"
+                                                  : "there is neither a key nor a hash");
         if (line->key.ptr)
                 err = hash_plaintext(importer, line, fault, sha256);
         else if (!tk_hash_parse(line->sha256, sha256))
                 err = tk_fault_set(fault, TK_FAULT_invalid_value, "/sha256",
                                    "give 64 hexadecimal digits, or 43 characters of base64 or base64url",
                                    "it is not a SHA-256");
-        if (err == TK_OK && !tk_digest_foreign(&service->secrets.peppers, service->pepper_version, sha256, ret_digest))
+        if (err == TK_OK &&
+            !tk_digest_foreign(&service->secrets.peppers, service->pepper_version, sha256, ret_digest))
                 err = TK_CORRUPT;
         tk_wipe(sha256, sizeof(sha256));
         return err;
@@ -357,7 +362,8 @@ static struct tk_str plaintext_hint(struct tk_str key)
         return (struct tk_str){key.ptr, prefix + HINT_CHARS};
 }
 
-static enum tk_err make_hint(const struct tk_import_line *line, struct tk_fault *fault, struct tk_str *ret_hint)
+static enum tk_err make_hint(const struct tk_import_line *line, struct tk_fault *fault,
+                             struct tk_str *ret_hint)
 {
         if (!line->hint.ptr) {
                 *ret_hint = line->key.ptr ? plaintext_hint(line->key) : TK_STR("");
@@ -365,7 +371,8 @@ static enum tk_err make_hint(const struct tk_import_line *line, struct tk_fault 
         }
         enum tk_err err = tk_value_text(fault, "/hint", line->hint, HINT_MAX_BYTES);
         if (err == TK_OK && line->key.ptr && line->hint.len > line->key.len / 2)
-                err = tk_fault_set(fault, TK_FAULT_invalid_value, "/hint", "show less of the key, or leave it out",
+                err = tk_fault_set(fault, TK_FAULT_invalid_value, "/hint",
+                                   "show less of the key, or leave it out",
                                    "it is more than half as long as the key");
         *ret_hint = line->hint;
         return err;
@@ -382,9 +389,10 @@ static void warn_about(struct tk_importer *importer, const struct tk_import_line
                 tk_import_report_warning(report, line->number, "short_key",
                                          "the key has fewer than 16 characters: rotate it soon");
         else if (guessable(line->key))
-                tk_import_report_warning(report, line->number, "guessable_key",
-                                         "the key has too few different characters to be hard to guess: rotate it "
-                                         "soon");
+                tk_import_report_warning(
+                        report, line->number, "guessable_key",
+                        "the key has too few different characters to be hard to guess: rotate it "
+                        "soon");
 }
 
 /* ---- all of it ---- */
@@ -398,7 +406,8 @@ static enum tk_err check_state(struct tk_fault *fault, struct tk_str text, enum 
         if (tk_str_equal(text, TK_STR("suspended")))
                 return TK_OK;
         return tk_fault_set(fault, TK_FAULT_invalid_value, "/state",
-                            "use active or suspended, and leave revoked keys out", "it is not a state of a new key");
+                            "use active or suspended, and leave revoked keys out",
+                            "it is not a state of a new key");
 }
 
 static enum tk_err check_validity(const struct tk_importer *importer, const struct tk_import_line *line,
@@ -436,7 +445,8 @@ static enum tk_err keep_texts(struct tk_import_run *run, struct tk_import_row *r
         struct tk_str *texts[] = {&row->name, &row->hint, &row->metadata};
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
                 bool constant = texts[i]->len == 0 || (i == 2 && texts[i]->len == 2);
-                *texts[i] = constant ? (i == 2 ? TK_STR("{}") : TK_STR("")) : tk_arena_copy(&run->arena, *texts[i]);
+                *texts[i] = constant ? (i == 2 ? TK_STR("{}") : TK_STR(""))
+                                     : tk_arena_copy(&run->arena, *texts[i]);
                 if (!texts[i]->ptr)
                         return TK_NOMEM;
         }

@@ -40,8 +40,8 @@ void tk_import_report_error(struct tk_import_report *report, uint64_t line, cons
         atomic_fetch_add(&report->rejected, 1);
         append(report, report->errors, ERRORS_MAX,
                json_pack("{s:I, s:s, s:s, s:s, s:s}", "line", (json_int_t)line, "type",
-                         tk_fault_info(fault->code)->name, "field", fault->field, "detail", fault->detail, "mend",
-                         fault->mend));
+                         tk_fault_info(fault->code)->name, "field", fault->field, "detail", fault->detail,
+                         "mend", fault->mend));
 }
 
 bool tk_import_report_has_room(struct tk_import_report *report)

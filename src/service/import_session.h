@@ -31,7 +31,8 @@
 #define TK_IMPORT_CHUNK_LEAST 256
 #define TK_IMPORT_CHUNK_FIRST 1000
 #define TK_IMPORT_WAIT_NS     INT64_C(12000000)
-#define TK_IMPORT_CHUNK_TERMS 64 /* different ones in one write: each may need 64 KiB in the gate until it is published */
+#define TK_IMPORT_CHUNK_TERMS                                                                                \
+        64 /* different ones in one write: each may need 64 KiB in the gate until it is published */
 
 /* Scopes, limits and restrictions of a key, encoded. */
 struct tk_import_terms {
@@ -73,7 +74,7 @@ struct tk_importer {
         uint64_t id;
         int64_t created_s;
         size_t chunk_rows; /* of the thread that applies */
-        bool staged; /* rows go to `staging`, not to the registry */
+        bool staged;       /* rows go to `staging`, not to the registry */
         char *staging_path;
         struct tk_staging *staging;
         atomic_uint_fast64_t lines, imported;

@@ -245,13 +245,13 @@ static void add_report(json_t *object, struct tk_str text_of_it)
 
 json_t *tk_view_import(const struct tk_import *import, bool whole)
 {
-        json_t *object = json_pack("{s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
-                                   id_or_null(TK_ID_IMPORT, import->id), "state", import_state(import->state), "mode",
-                                   import->all_or_nothing ? "all-or-nothing" : "rest", "dry_run",
-                                   (int)import->dry_run, "lines", number(import->lines), "imported",
-                                   number(import->imported), "rejected", number(import->rejected), "warned",
-                                   number(import->warned), "created_by", text(import->actor), "created_at",
-                                   time_or_null(import->created_s), "updated_at", time_or_null(import->updated_s));
+        json_t *object = json_pack(
+                "{s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+                id_or_null(TK_ID_IMPORT, import->id), "state", import_state(import->state), "mode",
+                import->all_or_nothing ? "all-or-nothing" : "rest", "dry_run", (int)import->dry_run, "lines",
+                number(import->lines), "imported", number(import->imported), "rejected",
+                number(import->rejected), "warned", number(import->warned), "created_by", text(import->actor),
+                "created_at", time_or_null(import->created_s), "updated_at", time_or_null(import->updated_s));
         if (object && whole)
                 add_report(object, import->report);
         return object;

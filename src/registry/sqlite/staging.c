@@ -29,8 +29,9 @@ static const char SEAL[] = "CREATE INDEX staged_order ON staged (digest, line); 
 #define STAGED_COLUMNS                                                                                       \
         "line, environment_id, consumer_id, consumer, state, pepper_version, digest, name, hint, scopes, "   \
         "limits, restrictions, metadata, not_before_s, expires_s, has_limits"
-static const char STAGED_INSERT[] = "INSERT INTO staged (" STAGED_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-                                    " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+static const char STAGED_INSERT[] =
+        "INSERT INTO staged (" STAGED_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+        " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 static const char STAGED_READ[] = "SELECT " STAGED_COLUMNS " FROM staged WHERE (digest, line) > (?1, ?2)"
                                   " ORDER BY digest, line LIMIT ?3";
 
