@@ -48,9 +48,12 @@ static const char *grouped(uint64_t value, char ret_text[32])
         return ret_text;
 }
 
-static void draw_bar(uint64_t done, uint64_t total)
+static void draw_bar(struct tk_cli_progress *progress, uint64_t done, uint64_t total)
 {
-        unsigned percent = total ? (unsigned)(done >= total ? 100 : done * 100 / total) : 0;
+        unsigned percent = (unsigned)(done >= total ? 100 : done * 100 / total);
+        if (percent < progress->percent)
+                percent = progress->percent;
+        progress->percent = percent;
         unsigned full = percent * BAR_CELLS / 100;
         fputc('[', stderr);
         for (unsigned i = 0; i < BAR_CELLS; i++)
@@ -70,7 +73,7 @@ void tk_cli_progress_draw(struct tk_cli_progress *progress, const char *what, ui
         double each_s = seconds > 0 ? (double)done / seconds : 0;
         fputc('\r', stderr);
         if (total > 0)
-                draw_bar(done, total);
+                draw_bar(progress, done, total);
         fprintf(stderr, "%s %s  %s/s", grouped(done, count), what, grouped((uint64_t)each_s, rate));
         if (total > done && each_s >= 1)
                 fprintf(stderr, "  %.0f s left", (double)(total - done) / each_s);

@@ -10,6 +10,7 @@
 struct tk_cli_progress {
         bool shown; /* standard error is a terminal */
         bool drawn;
+        unsigned percent; /* never goes back, though a total that is guessed may grow */
         int64_t begun_ns, drawn_ns;
 };
 

@@ -86,7 +86,7 @@ struct tk_request {
         struct tk_caller caller;
         enum tk_phase phase;
         uint64_t started_ns;
-        struct tk_request *next; /* while it waits for a worker */
+        struct tk_request *next;  /* while it waits for a worker */
         struct tk_upload *upload; /* of a body that is worked on while it comes; NULL: none */
         json_t *json;
         struct tk_arena arena;

@@ -139,7 +139,7 @@ static const char *allow_value(bool get, const char *other)
 static bool is_literal(const char *path)
 {
         for (size_t i = 0; i < ROUTE_COUNT; i++)
-                if (strcmp(routes[i].path, path) == 0)
+                if (!strchr(routes[i].path, '{') && strcmp(routes[i].path, path) == 0)
                         return true;
         return false;
 }

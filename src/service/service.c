@@ -122,7 +122,8 @@ enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_se
         if (err == TK_OK)
                 err = tk_admin_ensure(service, fault);
         if (err == TK_OK)
-                (void)tk_imports_recover(service); /* what cannot be ended now is tried again before the next import */
+                (void)tk_imports_recover(
+                        service); /* what cannot be ended now is tried again before the next import */
         if (err == TK_OK) {
                 *ret_service = service;
                 service = NULL; /* the caller owns it now */
