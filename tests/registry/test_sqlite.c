@@ -138,7 +138,7 @@ static void a_newer_schema_is_refused(void **state)
 
         close_registry(f);
         sql(f, "INSERT INTO schema_version SELECT MAX(number) + 1, 'later', 'x' FROM schema_version");
-        assert_does_not_open(f, TK_INVALID, "schema version 3");
+        assert_does_not_open(f, TK_INVALID, "schema version ");
 }
 
 static void a_step_with_another_text_is_refused(void **state)
