@@ -31,7 +31,7 @@ KEYS = int(os.environ.get("TOLLKEEPER_BENCH_IMPORT_KEYS", "1000000"))
 ROUNDS = int(os.environ.get("TOLLKEEPER_BENCH_IMPORT_ROUNDS", "3"))
 CONSUMERS = 1000
 SAMPLE = 5000
-REVOKE_EVERY_S = 0.03
+REVOKE_EVERY_S = 0.1
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "src/registry/migrations/sqlite/0001_init.sql"
 

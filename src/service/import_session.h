@@ -28,9 +28,9 @@
  * what was taken in so far: so the rows of a write are as many as keep these within some milliseconds on this machine, now.
  */
 #define TK_IMPORT_CHUNK       8000
-#define TK_IMPORT_CHUNK_LEAST 256
+#define TK_IMPORT_CHUNK_LEAST 500
 #define TK_IMPORT_CHUNK_FIRST 1000
-#define TK_IMPORT_WAIT_NS     INT64_C(12000000)
+#define TK_IMPORT_WAIT_NS     INT64_C(16000000)
 #define TK_IMPORT_CHUNK_TERMS                                                                                \
         64 /* different ones in one write: each may need 64 KiB in the gate until it is published */
 
