@@ -237,10 +237,9 @@ static const struct tk_cli_command command[] = {{
                  "are imported, or none with --all-or-nothing. What was imported before is rejected, so the "
                  "same\n"
                  "file can be sent again after an interruption. Consumers that are missing are made.",
-        .example = "echo '{\"key\": \"wx_7Yh2kQ9vLmN4pRtS8uVw\", \"consumer\": \"acme\"}' | tollkeeper "
-                   "import - --api weather\n"
-                   "printf 'sha256,consumer\\n%s,acme\\n' $(printf secret-of-acme | sha256sum | cut -d' ' "
-                   "-f1) | "
+        .example = "echo '{\"key\": \"wx_7Yh2kQ9vLmN4pRtS8uVw\", \"consumer\": \"acme\"}' | "
+                   "tollkeeper import - --api weather\n"
+                   "printf 'key\\nwx_1Bc3Df5Gh7Jk9Lm2Np4\\n' | "
                    "tollkeeper import - --format csv --api weather --dry-run",
         .options = TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(environment) | TK_CLI_HAS(consumer) |
                    TK_CLI_HAS(all_or_nothing) | TK_CLI_HAS(dry_run) | TK_CLI_HAS(format) | TK_CLI_HAS(from),
