@@ -197,13 +197,13 @@ static void decide(const struct refs *refs)
 static void adopt(const struct refs *refs)
 {
         const char *why = NULL;
-        uint64_t indexed_count;
-        if (tk_publisher_verify(&publisher, &indexed_count, &why) != TK_OK)
+        struct tk_found found;
+        if (tk_publisher_verify(&publisher, &found, &why) != TK_OK)
                 return;
         tk_index_init(&publisher.index);
         publisher.api_bits = NULL;
         publisher.api_count = publisher.api_room = 0;
-        CHECK(tk_intern_rebuild(&publisher, indexed_count) == TK_OK);
+        CHECK(tk_intern_rebuild(&publisher, found.indexed_count) == TK_OK);
         struct tk_ask ask = ask_of(refs, NULL);
         struct tk_answer answer;
         ask.route = 0;

@@ -7,9 +7,9 @@ set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 packages_build=(gcc libc6-dev meson ninja-build pkg-config python3 libmicrohttpd-dev libjansson-dev libsqlite3-dev
-        nettle-dev libsodium-dev libcurl4-gnutls-dev)
+        nettle-dev libsodium-dev libcurl4-gnutls-dev libgnutls28-dev)
 packages_test=(git clang-format shellcheck pyflakes3 g++ make libcmocka-dev python3-pytest python3-requests python3-yaml
-        python3-jsonschema curl e2fsprogs)
+        python3-jsonschema curl e2fsprogs openssl procps strace systemd)
 packages_node=(nodejs npm)
 packages_coverage=(gcovr)
 packages_fuzz=(clang libclang-rt-14-dev)
@@ -17,6 +17,7 @@ packages_model=(spin)
 # redis-tools has the server's program too, without a service that would start with the machine.
 packages_bench=(redis-tools liblmdb-dev valgrind)
 packages_fresh=(debootstrap)
+packages_package=(dpkg-dev binutils)
 
 # How the program is built that users run, and that is measured.
 shipping=(-Dtests=false -Doptimization=3 -Db_lto=true)

@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #define BENCH_PEPPER_VERSION  1
-#define KEYS_PER_SUBSCRIPTION 10
 #define BENCH_ENVIRONMENT_ID  1
 #define BENCH_SCOPE           "forecast:read"
 #define BENCH_LIMITS          2 /* a rate and a window, on the key or on its subscription */
@@ -22,8 +21,8 @@
 
 struct bench_setup {
         uint64_t keys;
-        bool on_subscription; /* limits sit on subscriptions of KEYS_PER_SUBSCRIPTION keys; else on each key */
-        const char *folder;   /* scratch space in shared memory */
+        uint64_t keys_a_subscription; /* on which limits sit; 0: they sit on each key */
+        const char *folder;           /* scratch space in shared memory */
         struct tk_pepper_set peppers;
         struct tk_key_mask mask;
 };
@@ -41,6 +40,16 @@ struct contender {
 
 extern const struct contender contender_tollkeeper, contender_floor, contender_hash, contender_lmdb,
         contender_sqlite;
+
+/* The subscription of a key; 0: none. */
+static inline uint64_t bench_subscription(const struct bench_setup *setup, uint64_t number)
+{
+        return setup->keys_a_subscription ? 1 + (number - 1) / setup->keys_a_subscription : 0;
+}
+static inline uint64_t bench_subscriptions(const struct bench_setup *setup)
+{
+        return setup->keys ? bench_subscription(setup, setup->keys) : 0;
+}
 
 /* What bench/gate says and gives up with. */
 bool bench_failed(const char *what);

@@ -37,7 +37,7 @@ static void *memory(uint64_t lines)
 static bool open_lines(struct bench_setup *opened)
 {
         setup = opened;
-        uint64_t subscriptions = setup->keys / KEYS_PER_SUBSCRIPTION + 2;
+        uint64_t subscriptions = bench_subscriptions(setup) + 1;
         key_lines = memory(setup->keys + 1);
         key_meters = memory(setup->keys + 1);
         subscription_lines = memory(subscriptions);
@@ -49,8 +49,7 @@ static bool open_lines(struct bench_setup *opened)
 static bool add(uint64_t number, const struct tk_digest *digest)
 {
         memcpy(key_lines[number].words, digest->bytes, sizeof digest->bytes);
-        if (setup->on_subscription)
-                key_lines[number].words[4] = 1 + (number - 1) / KEYS_PER_SUBSCRIPTION;
+        key_lines[number].words[4] = bench_subscription(setup, number);
         return true;
 }
 
@@ -108,7 +107,7 @@ static uint64_t bytes(void)
 
 static void close_lines(void)
 {
-        uint64_t subscriptions = setup->keys / KEYS_PER_SUBSCRIPTION + 2;
+        uint64_t subscriptions = bench_subscriptions(setup) + 1;
         munmap(key_lines, (setup->keys + 1) * 64);
         munmap(key_meters, (setup->keys + 1) * 64);
         munmap(subscription_lines, subscriptions * 64);

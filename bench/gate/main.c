@@ -1,7 +1,7 @@
 /*
  * Measures decisions in one process: run by bench/gate/run.py as
  *
- *     decide KEYS key|subscription FOLDER ROUNDS MILLISECONDS PATTERN,... CONTENDER...
+ *     decide KEYS key|subscription|each FOLDER ROUNDS MILLISECONDS PATTERN,... CONTENDER...
  *
  * All contenders are built from the same freshly minted keys and stay open; then they take turns, round after round, on each
  * pattern of access with one and with two threads. Writes one JSON object a line to standard output.
@@ -23,11 +23,13 @@
 #define KEY_BYTES 49 /* tk_live_ and 41 */
 #define REQUESTS                                                                                             \
         (UINT64_C(1) << 20) /* of each pattern, laid out one after the other, as a server has them at hand */
-#define HOT_KEYS    100
-#define BATCH       512 /* decisions between two looks at the clock */
-#define THREADS_MAX 2
-#define ZIPF        0.99
-#define SPREAD      UINT64_C(2654435761) /* a prime: popular keys are not neighbours */
+#define HOT_KEYS            100
+#define BATCH               512 /* decisions between two looks at the clock */
+#define WARM_UP             40  /* batches */
+#define THREADS_MAX         2
+#define ZIPF                0.99
+#define KEYS_A_SUBSCRIPTION 10                   /* or 1, in the layout `each` */
+#define SPREAD              UINT64_C(2654435761) /* a prime: popular keys are not neighbours */
 
 static const struct contender *const known[] = {&contender_tollkeeper, &contender_floor, &contender_hash,
                                                 &contender_lmdb, &contender_sqlite};
@@ -117,7 +119,7 @@ static uint64_t uniform(uint64_t count)
 static uint64_t one(uint64_t count)
 {
         (void)count;
-        return 1 + random_next() % KEYS_PER_SUBSCRIPTION;
+        return 1 + random_next() % KEYS_A_SUBSCRIPTION;
 }
 
 static uint64_t hot(uint64_t count)
@@ -203,6 +205,9 @@ static bool build(const struct contender *contender, struct bench_setup *setup)
 
 /* ---- measuring ---- */
 
+/* All threads have warmed up; then the time is known until which they decide. */
+static pthread_barrier_t warm, begun;
+
 struct run {
         const struct contender *contender;
         const char *requests;
@@ -210,17 +215,27 @@ struct run {
         uint64_t decisions, admitted;
 };
 
+static void decide_some(struct run *run, uint64_t *at)
+{
+        for (unsigned i = 0; i < BATCH; i++) {
+                struct tk_str key = {run->requests + *at * KEY_BYTES, KEY_BYTES};
+                run->admitted += run->contender->decide(key);
+                *at = (*at + 1) % REQUESTS;
+        }
+        run->decisions += BATCH;
+}
+
 static void *work(void *context)
 {
         struct run *run = context;
-        for (uint64_t at = run->first; now_ns() < run->until_ns;) {
-                for (unsigned i = 0; i < BATCH; i++) {
-                        struct tk_str key = {run->requests + at * KEY_BYTES, KEY_BYTES};
-                        run->admitted += run->contender->decide(key);
-                        at = (at + 1) % REQUESTS;
-                }
-                run->decisions += BATCH;
-        }
+        uint64_t at = run->first;
+        for (unsigned i = 0; i < WARM_UP; i++) /* the connections of a thread, its ring */
+                decide_some(run, &at);
+        run->decisions = run->admitted = 0;
+        pthread_barrier_wait(&warm);
+        pthread_barrier_wait(&begun);
+        while (now_ns() < run->until_ns)
+                decide_some(run, &at);
         return NULL;
 }
 
@@ -229,27 +244,35 @@ static bool measure(const struct contender *contender, const struct pattern *pat
 {
         struct run runs[THREADS_MAX];
         pthread_t workers[THREADS_MAX];
-        uint64_t decisions = 0, admitted = 0, begun_ns = now_ns();
+        uint64_t decisions = 0, admitted = 0;
+        pthread_barrier_init(&warm, NULL, threads + 1);
+        pthread_barrier_init(&begun, NULL, threads + 1);
         for (unsigned i = 0; i < threads; i++) {
                 runs[i] = (struct run){.contender = contender,
                                        .requests = pattern->requests,
-                                       .first = (round * 131071 + i * REQUESTS / THREADS_MAX) % REQUESTS,
-                                       .until_ns = begun_ns + ms * 1000000};
+                                       .first = (round * 131071 + i * REQUESTS / THREADS_MAX) % REQUESTS};
                 if (pthread_create(&workers[i], NULL, work, &runs[i]) != 0)
                         return bench_failed("no thread");
         }
+        pthread_barrier_wait(&warm);
+        uint64_t begun_ns = now_ns();
+        for (unsigned i = 0; i < threads; i++)
+                runs[i].until_ns = begun_ns + ms * 1000000;
+        pthread_barrier_wait(&begun);
         for (unsigned i = 0; i < threads; i++) {
                 pthread_join(workers[i], NULL);
                 decisions += runs[i].decisions;
                 admitted += runs[i].admitted;
         }
         double elapsed_ns = (double)(now_ns() - begun_ns);
+        pthread_barrier_destroy(&warm);
+        pthread_barrier_destroy(&begun);
         if (admitted != decisions)
                 return bench_failed("a decision was not `valid`");
         printf("{\"round\": %u, \"contender\": \"%s\", \"pattern\": \"%s\", \"threads\": %u, \"ns\": %.1f, "
-               "\"decisions\": %llu}\n",
+               "\"decisions\": %llu, \"before\": %u}\n",
                round, contender->name, pattern->name, threads, elapsed_ns * threads / (double)decisions,
-               (unsigned long long)decisions);
+               (unsigned long long)decisions, threads * WARM_UP * BATCH);
         fflush(stdout);
         return true;
 }
@@ -281,11 +304,14 @@ int main(int argc, char **argv)
         size_t count = 0;
 
         if (argc < 8 || (size_t)argc - 7 > KNOWN)
-                return bench_failed("decide KEYS key|subscription FOLDER ROUNDS MILLISECONDS PATTERN,... "
-                                    "CONTENDER..."),
+                return bench_failed(
+                               "decide KEYS key|subscription|each FOLDER ROUNDS MILLISECONDS PATTERN,... "
+                               "CONTENDER..."),
                        2;
         setup.keys = strtoull(argv[1], NULL, 10);
-        setup.on_subscription = strcmp(argv[2], "subscription") == 0;
+        setup.keys_a_subscription = strcmp(argv[2], "subscription") == 0 ? KEYS_A_SUBSCRIPTION
+                                    : strcmp(argv[2], "each") == 0       ? 1
+                                                                         : 0;
         if (setup.keys < HOT_KEYS || !init(&setup))
                 return 1;
         draw_requests(setup.keys, argv[6]);

@@ -14,8 +14,7 @@
 bool records_open(struct records *records, const struct bench_setup *setup)
 {
         records->setup = setup;
-        records->meter_count =
-                1 + setup->keys + (setup->on_subscription ? setup->keys / KEYS_PER_SUBSCRIPTION + 1 : 0);
+        records->meter_count = 1 + setup->keys + bench_subscriptions(setup);
         records->meters = mmap(NULL, records_bytes(records), PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         if (records->meters == MAP_FAILED)
@@ -39,7 +38,7 @@ struct record record_of(const struct bench_setup *setup, uint64_t number)
 {
         return (struct record){
                 .number = number,
-                .subscription = setup->on_subscription ? 1 + (number - 1) / KEYS_PER_SUBSCRIPTION : 0,
+                .subscription = bench_subscription(setup, number),
                 .state = ACTIVE,
                 .environment = BENCH_ENVIRONMENT_ID,
                 .scopes = 1,
@@ -64,14 +63,14 @@ static bool charge(const struct records *records, struct meter *meter, uint64_t 
         const struct tk_rate *rate = &records->rate;
         const struct tk_window *window = &records->window;
         struct tk_limit_state state;
-        int64_t period_s;
+        uint64_t label;
         if (!tk_rate_peek(&meter->rate, rate, now_ns, 1, &state) ||
             !tk_window_peek(&meter->window, window, now_ns, 1, &state) ||
-            !tk_window_admit(&meter->window, window, now_ns, 1, &state, &period_s))
+            !tk_window_admit(&meter->window, window, now_ns, 1, &state, &label))
                 return false;
         if (tk_rate_admit(&meter->rate, rate, now_ns, 1, &state))
                 return true;
-        tk_window_refund(&meter->window, period_s, 1);
+        tk_window_refund(&meter->window, label, 1);
         return false;
 }
 

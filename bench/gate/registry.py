@@ -69,6 +69,18 @@ class Filler:
         self.db.close()
 
 
+def multiply_usage(filler, first_key, first_subscription):
+    """Everybody has used what the template has: all of it is brought back when the gate is made anew."""
+    for kind, table, first in ((1, "keys", first_key), (2, "subscriptions", first_subscription)):
+        if first:
+            generation = "o.generation" if table == "keys" else "0"
+            filler.db.execute(f"INSERT INTO usage_totals SELECT t.kind, o.id, {generation}, t.admitted, t.refused, t.last_used_s,"
+                              f" t.gate_ns, t.limit_count, t.limits FROM {table} o JOIN"
+                              f" (SELECT * FROM usage_totals WHERE kind = {kind} ORDER BY admitted DESC LIMIT 1) t WHERE o.id >= {first}")
+            if filler.one("SELECT count(*) FROM usage_totals WHERE kind = ?", kind) < 2:
+                raise SystemExit(f"no usage of {table} was flushed")
+
+
 def fill(path, keys, layout):
     """Add so many keys, with their consumers and, in the layout `subscription`, a subscription for each consumer."""
     filler = Filler(path)
@@ -92,6 +104,7 @@ def fill(path, keys, layout):
                         f" || (n & 255) || '/32\"]}}', t.restrictions)"})
     for sql in indexes:
         filler.db.execute(sql)
+    multiply_usage(filler, first_key, 0 if layout == "key" else first)
     filler.db.execute("UPDATE counters SET value = (SELECT max(id) FROM keys) WHERE name = 'key'")
     filler.db.execute("COMMIT")
     filler.close()

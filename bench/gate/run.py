@@ -33,7 +33,7 @@ TARGETS = {
     "key": {("uniform", 10 * MILLION): 450, ("uniform", MILLION): 300, ("hot", MILLION): 200},
     "subscription": {("uniform", 10 * MILLION): 650, ("uniform", MILLION): 450},
 }
-BYTES = {"key": 150, "subscription": 280}
+BYTES = {"key": 150, "each": 280}
 
 
 class Results:
@@ -59,9 +59,9 @@ class Results:
         return statistics.median(theirs / ours for theirs, ours in zip(self.ns[contender, *which], self.ns["Tollkeeper", *which]))
 
 
-def measure(build, keys, layout, contenders):
+def measure(build, keys, layout, contenders, rounds=ROUNDS):
     with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir="/dev/shm") as memory:
-        done = subprocess.run([build / "bench/decide", str(keys), layout, memory, str(ROUNDS), str(MILLISECONDS),
+        done = subprocess.run([build / "bench/decide", str(keys), layout, memory, str(rounds), str(MILLISECONDS),
                                ",".join(PATTERNS), *contenders],
                               stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -93,8 +93,17 @@ def add_rows(report, results, keys, layout, contenders):
     report.figure(f"{what}: decisions of which the event was lost", 100 * lost / (lost + taken), "%")
     report.figure(f"{what}: hash index / Tollkeeper, uniform", results.ratio("hash index", "uniform", 1), "x")
     ours = results.built["Tollkeeper"]
-    report.target(f"{what}: bytes a key", ours["bytes_a_key"], "B", "<=", BYTES[layout])
+    if layout in BYTES:
+        report.target(f"{what}: bytes a key", ours["bytes_a_key"], "B", "<=", BYTES[layout])
+    else:
+        report.figure(f"{what}: bytes a key", ours["bytes_a_key"], "B")
     report.figure(f"{what}: keys published a second", ours["keys_added_a_second"], "1/s")
+
+
+def add_bytes_row(report, build, keys):
+    """A subscription for each key takes most."""
+    built = measure(build, keys, "each", CONTENDERS[:1], rounds=0).built["Tollkeeper"]
+    report.target(f"{keys // MILLION} M keys, each with a subscription: bytes a key", built["bytes_a_key"], "B", "<=", BYTES["each"])
 
 
 def count_instructions(build, layout):
@@ -104,7 +113,7 @@ def count_instructions(build, layout):
         done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=ask_gate*",
                                build / "bench/decide", "2000", layout, memory, "1", "100", "hot", "Tollkeeper"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-        decisions = sum(json.loads(line).get("decisions", 0) for line in done.stdout.splitlines())
+        runs = [json.loads(line) for line in done.stdout.splitlines()]
         costs = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", out], stdout=subprocess.PIPE, text=True,
                                check=True).stdout
     total = hashing = 0
@@ -115,7 +124,7 @@ def count_instructions(build, layout):
             total = cost
         elif found and "sha256_compress" in found.group(2):
             hashing += cost
-    return (total - hashing) / decisions
+    return (total - hashing) / sum(run["decisions"] + run["before"] for run in runs if "decisions" in run)
 
 
 def print_table(report):
@@ -132,6 +141,8 @@ def main(build, as_json):
             if os.environ.get("TOLLKEEPER_BENCH_KEYS", str(keys)) == str(keys):
                 add_rows(report, measure(pathlib.Path(build), keys, layout, contenders), keys, layout, contenders)
                 restart.add_rows(report, pathlib.Path(build), keys, layout)
+        if os.environ.get("TOLLKEEPER_BENCH_KEYS", str(keys)) == str(keys):
+            add_bytes_row(report, pathlib.Path(build), keys)
     for layout in ("key", "subscription"):
         report.figure(f"limits on the {layout}: instructions a decision beside the hash", count_instructions(pathlib.Path(build), layout), "")
     if as_json:

@@ -79,8 +79,7 @@ static bool add_subscription(uint32_t id)
 static bool add(uint64_t number, const struct tk_digest *digest)
 {
         static const struct tk_str granted[] = {TK_STR(BENCH_SCOPE)};
-        uint32_t subscription =
-                setup->on_subscription ? (uint32_t)(1 + (number - 1) / KEYS_PER_SUBSCRIPTION) : 0;
+        uint32_t subscription = (uint32_t)bench_subscription(setup, number);
         struct tk_publish_key key = {
                 .id = number,
                 .state = TK_PUBLISH_ACTIVE,
@@ -95,7 +94,8 @@ static bool add(uint64_t number, const struct tk_digest *digest)
                 .limits = limits,
                 .limit_count = subscription ? 0 : BENCH_LIMITS,
         };
-        if (subscription && (number - 1) % KEYS_PER_SUBSCRIPTION == 0 && !add_subscription(subscription))
+        if (subscription && bench_subscription(setup, number - 1) != subscription &&
+            !add_subscription(subscription))
                 return false;
         return good(tk_publish_key(publisher, &key), NULL);
 }

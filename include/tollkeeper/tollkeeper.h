@@ -1,7 +1,8 @@
 /*
- * libtollkeeper: decide on API keys in an API's own process, from the shared memory that a Tollkeeper daemon on the same machine
- * keeps. A decision takes well under a microsecond, asks neither the network nor the daemon nor the disk, and goes on while the daemon
- * is down. docs/guide/library.md leads from nothing to a protected service; examples/http-service is one.
+ * libtollkeeper: decide on API keys in an API's own process, from the shared memory that a Tollkeeper daemon
+ * on the same machine keeps. A decision takes well under a microsecond, asks neither the network nor the
+ * daemon nor the disk, and goes on while the daemon is down. docs/guide/library.md leads from nothing to a
+ * protected service; examples/http-service is one.
  */
 #ifndef TOLLKEEPER_TOLLKEEPER_H
 #define TOLLKEEPER_TOLLKEEPER_H
@@ -12,15 +13,17 @@
 #include <string.h>
 
 /*
- * The library has no state of its own: everything is in a handle. It starts no thread, installs no signal handler, prints nothing,
- * never ends the process. Any number of threads may use one handle, except where a function says otherwise.
+ * The library has no state of its own: everything is in a handle. It starts no thread, installs no signal
+ * handler, prints nothing, never ends the process. Any number of threads may use one handle, except where a
+ * function says otherwise.
  *
- * Structs that you fill, and those that are filled for you, begin with `size`: set it to sizeof the struct, and what you do
- * not set to zero, which is what an initialiser does:
+ * Structs that you fill, and those that are filled for you, begin with `size`: set it to sizeof the struct,
+ * and what you do not set to zero, which is what an initialiser does:
  *
  *         struct tollkeeper_ask ask = {.size = sizeof ask, .key = key, .cost = 1};
  *
- * so that programs that were built against an earlier version of this header go on to work. A struct without its size is refused.
+ * so that programs that were built against an earlier version of this header go on to work. A struct without
+ * its size is refused.
  *
  * C11 and C++17. Points in time are seconds since 1970 (UTC); durations are in the unit that ends their name.
  */
@@ -96,54 +99,59 @@ struct tollkeeper_config {
 };
 
 /*
- * Open the gate that a daemon made. The process must run as the daemon's user: both directories and the pepper file are that
- * user's alone, and are refused where others could write them, or read the pepper.
+ * Open the gate that a daemon made. The process must run as the daemon's user: both directories and the
+ * pepper file are that user's alone, and are refused where others could write them, or read the pepper.
  *   config    NULL: everything as the daemon by default. Its texts are copied
  *   ret_gate  yours, until tollkeeper_close()
- * TOLLKEEPER_NOT_FOUND: no daemon has been here yet; TOLLKEEPER_DENIED, TOLLKEEPER_CORRUPT, TOLLKEEPER_NOMEM, TOLLKEEPER_IO,
- * TOLLKEEPER_INVALID. Maps some hundred GiB of addresses and hardly any memory. Any thread; not for the path of a request.
+ * TOLLKEEPER_NOT_FOUND: no daemon has been here yet; TOLLKEEPER_DENIED, TOLLKEEPER_CORRUPT, TOLLKEEPER_NOMEM,
+ * TOLLKEEPER_IO, TOLLKEEPER_INVALID. Maps some hundred GiB of addresses and hardly any memory. Any thread;
+ * not for the path of a request.
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_open(const struct tollkeeper_config *config,
                                                       struct tollkeeper_gate **ret_gate,
                                                       struct tollkeeper_error *error);
 
 /*
- * Close it and everything that came from it: texts in answers, environments, routes. No thread may be using the handle. NULL is taken.
+ * Close it and everything that came from it: texts in answers, environments, routes. No thread may be using
+ * the handle. NULL is taken.
  */
 TOLLKEEPER_API void tollkeeper_close(struct tollkeeper_gate *gate);
 
 /*
- * Look whether the daemon has made a new set of files, as it does when it cannot go on with the old one, or has added a pepper; and use
- * them from then on. Until you call this, such a handle answers `unavailable` to whatever it would have admitted, or `unknown` to keys of the
- * new pepper. Call it about once a second, from any thread but on no request's path; beside deciding threads. Where nothing has
- * changed it is a few system calls.
- * Environments, routes and texts of answers hold on. Old files stay mapped until tollkeeper_close(), because a thread may still be reading them;
- * reservations made in them cannot be settled any more.
- * TOLLKEEPER_OK: the handle is current. Anything else: it is as it was before, and the next call tries again. TOLLKEEPER_BUSY, TOLLKEEPER_NOT_FOUND:
- * the daemon has not finished the new files. TOLLKEEPER_FULL: there were TOLLKEEPER_SETS_MAX sets; close the handle and open another.
+ * Look whether the daemon has made a new set of files, as it does when it cannot go on with the old one, or
+ * has added a pepper; and use them from then on. Until you call this, such a handle answers `unavailable` to
+ * whatever it would have admitted, or `unknown` to keys of the new pepper. Call it about once a second, from
+ * any thread but on no request's path; beside deciding threads. Where nothing has changed it is a few system
+ * calls.
+ * Environments, routes and texts of answers hold on. Old files stay mapped until tollkeeper_close(), because
+ * a thread may still be reading them; reservations made in them cannot be settled any more.
+ * TOLLKEEPER_OK: the handle is current. Anything else: it is as it was before, and the next call tries again.
+ * TOLLKEEPER_BUSY, TOLLKEEPER_NOT_FOUND: the daemon has not finished the new files. TOLLKEEPER_FULL: there
+ * were TOLLKEEPER_SETS_MAX sets; close the handle and open another.
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_refresh(struct tollkeeper_gate *gate,
                                                          struct tollkeeper_error *error);
 #define TOLLKEEPER_SETS_MAX 16
 
 /*
- * Whether the gate can admit anything now; else *ret_why, if not NULL, says why not (static storage): not filled yet, lease run out,
- * replaced, damaged. For health checks: a decision looks by itself.
+ * Whether the gate can admit anything now; else *ret_why, if not NULL, says why not (static storage): not
+ * filled yet, lease run out, replaced, damaged. For health checks: a decision looks by itself.
  */
 TOLLKEEPER_API bool tollkeeper_available(const struct tollkeeper_gate *gate, const char **ret_why);
 
 /*
- * Each thread that decides writes a record of its decisions for the daemon, into a place that it takes at its first decision, with
- * a few system calls. A thread that has no time for them there takes it here, beforehand. False: all places are taken; the thread's
- * decisions are as good as others', but the daemon will count their records as lost. The place is given back by tollkeeper_thread_end(),
- * when the thread ends, and when the handle is closed.
+ * Each thread that decides writes a record of its decisions for the daemon, into a place that it takes at its
+ * first decision, with a few system calls. A thread that has no time for them there takes it here,
+ * beforehand. False: all places are taken; the thread's decisions are as good as others', but the daemon will
+ * count their records as lost. The place is given back by tollkeeper_thread_end(), when the thread ends, and
+ * when the handle is closed.
  */
 TOLLKEEPER_API bool tollkeeper_thread_begin(struct tollkeeper_gate *gate);
 TOLLKEEPER_API void tollkeeper_thread_end(struct tollkeeper_gate *gate);
 
 /*
- * In a child of fork() that goes on to use a handle which its parent opened: call this before anything else of the handle. The parent's is
- * not touched. On failure close the handle in the child, and open another.
+ * In a child of fork() that goes on to use a handle which its parent opened: call this before anything else
+ * of the handle. The parent's is not touched. On failure close the handle in the child, and open another.
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_after_fork(struct tollkeeper_gate *gate,
                                                             struct tollkeeper_error *error);
@@ -151,10 +159,11 @@ TOLLKEEPER_API enum tollkeeper_result tollkeeper_after_fork(struct tollkeeper_ga
 /* ---- what you resolve once, at configuration ---- */
 
 /*
- * The environment of an API that requests are for, by names: "weather", "production". The number holds until tollkeeper_close(),
- * also across tollkeeper_refresh(); the same names give the same number. 0 is none.
- * TOLLKEEPER_NOT_FOUND: there is none of these names; TOLLKEEPER_BUSY: the daemon has not filled the gate yet; TOLLKEEPER_FULL: more than
- * 4096 environments and routes together; TOLLKEEPER_NOMEM. Any thread; takes a lock.
+ * The environment of an API that requests are for, by names: "weather", "production". The number holds until
+ * tollkeeper_close(), also across tollkeeper_refresh(); the same names give the same number. 0 is none.
+ * TOLLKEEPER_NOT_FOUND: there is none of these names; TOLLKEEPER_BUSY: the daemon has not filled the gate
+ * yet; TOLLKEEPER_FULL: more than 4096 environments and routes together; TOLLKEEPER_NOMEM. Any thread; takes
+ * a lock.
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_environment(struct tollkeeper_gate *gate, const char *api,
                                                              const char *environment,
@@ -162,18 +171,21 @@ TOLLKEEPER_API enum tollkeeper_result tollkeeper_environment(struct tollkeeper_g
                                                              struct tollkeeper_error *error);
 
 /*
- * A route of that environment whose limits are to apply, by method and path template as an administrator defined it: "GET",
- * "/v1/forecast/{city}". Only needed where a route has limits of its own. As tollkeeper_environment().
+ * A route of that environment whose limits are to apply, by method and path template as an administrator
+ * defined it: "GET", "/v1/forecast/{city}". Only needed where a route has limits of its own. As
+ * tollkeeper_environment().
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_route(struct tollkeeper_gate *gate, uint32_t environment,
                                                        const char *method, const char *path_template,
                                                        uint32_t *ret_route, struct tollkeeper_error *error);
 
 /*
- * Scopes that requests require: one, as "forecast:read", or an expression with `and`, `or` and parentheses, as "forecast:read and
- * (alerts:read or alerts:write)". `and` binds more tightly. Belongs to no handle. Free it when no thread decides with it any more.
+ * Scopes that requests require: one, as "forecast:read", or an expression with `and`, `or` and parentheses,
+ * as "forecast:read and (alerts:read or alerts:write)". `and` binds more tightly. Belongs to no handle. Free
+ * it when no thread decides with it any more.
  *   ret_scope  yours, until tollkeeper_scope_free(), which takes NULL too. Any number of threads may decide with it
- * TOLLKEEPER_INVALID: it is not one, or has more than 64 names and operators, 16 nested parentheses or 1024 bytes; TOLLKEEPER_NOMEM.
+ * TOLLKEEPER_INVALID: it is not one, or has more than 64 names and operators, 16 nested parentheses or 1024
+ * bytes; TOLLKEEPER_NOMEM.
  */
 struct tollkeeper_scope;
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_scope_compile(const char *expression,
@@ -196,9 +208,10 @@ enum tollkeeper_period {
 };
 
 /*
- * A limit that you bring with a request, say one for each user of a consumer's application. Its state is kept under its name, for all
- * processes on the machine; the same name with another definition, or in another environment, is another limit. Names that are used at
- * a time are bounded: one that finds no place shares a limit of the same definition with others, and may be refused early, never late.
+ * A limit that you bring with a request, say one for each user of a consumer's application. Its state is kept
+ * under its name, for all processes on the machine; the same name with another definition, or in another
+ * environment, is another limit. Names that are used at a time are bounded: one that finds no place shares a
+ * limit of the same definition with others, and may be refused early, never late.
  */
 struct tollkeeper_named_limit {
         struct tollkeeper_text name;     /* any bytes, 1 to 256 */
@@ -212,7 +225,8 @@ struct tollkeeper_named_limit {
 };
 
 /*
- * Everything of a named limit but its name, from text: "100/min" or "100/min,burst=20" for a rate, "1000/day" or "10/30s" for a window.
+ * Everything of a named limit but its name, from text: "100/min" or "100/min,burst=20" for a rate, "1000/day"
+ * or "10/30s" for a window.
  * TOLLKEEPER_INVALID, with the reason. Any thread.
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_limit_parse(enum tollkeeper_limit_kind kind,
@@ -232,23 +246,24 @@ struct tollkeeper_ip {
 struct sockaddr;
 
 /*
- * From what accept() gave, or from text such as "203.0.113.7". IPv4 in an IPv6 address (::ffff:203.0.113.7) is IPv4. Anything that
- * is no such address gives the unknown one. Only believe a header that names the client, as X-Forwarded-For, when a proxy of your own
- * wrote it.
+ * From what accept() gave, or from text such as "203.0.113.7". IPv4 in an IPv6 address (::ffff:203.0.113.7)
+ * is IPv4. Anything that is no such address gives the unknown one. Only believe a header that names the
+ * client, as X-Forwarded-For, when a proxy of your own wrote it.
  */
 TOLLKEEPER_API struct tollkeeper_ip tollkeeper_ip_of_socket(const struct sockaddr *address);
 TOLLKEEPER_API struct tollkeeper_ip tollkeeper_ip_of_text(struct tollkeeper_text text);
 
 /*
- * The key in what a request brought: `Authorization: Bearer KEY` and `X-API-Key: KEY`, each the value of the header or the absent
- * text. Where they hold two different keys the result is a text that every decision calls `malformed`. Borrowed from the arguments, or static.
+ * The key in what a request brought: `Authorization: Bearer KEY` and `X-API-Key: KEY`, each the value of the
+ * header or the absent text. Where they hold two different keys the result is a text that every decision
+ * calls `malformed`. Borrowed from the arguments, or static.
  */
 TOLLKEEPER_API struct tollkeeper_text tollkeeper_key_of_headers(struct tollkeeper_text authorization,
                                                                 struct tollkeeper_text api_key);
 
 /*
- * Zero what is not known. A check that needs what is not known passes, except where the key is restricted to a matter (addresses, origins,
- * methods, paths) that you do not tell. Everything is borrowed for the call.
+ * Zero what is not known. A check that needs what is not known passes, except where the key is restricted to
+ * a matter (addresses, origins, methods, paths) that you do not tell. Everything is borrowed for the call.
  */
 struct tollkeeper_ask {
         size_t size;
@@ -271,24 +286,27 @@ struct tollkeeper_ask {
 
 /* In the order of their checks, but for the first two. A zeroed answer admits nothing. */
 enum tollkeeper_code {
-        TOLLKEEPER_UNAVAILABLE = 0, /* 503: the gate cannot decide now, or the question is malformed */
-        TOLLKEEPER_VALID = 1,       /* 200: serve the request */
-        TOLLKEEPER_MISSING_KEY = 2, /* 401, as all up to where it says otherwise */
-        TOLLKEEPER_MALFORMED = 3,
-        TOLLKEEPER_UNKNOWN = 4,
-        TOLLKEEPER_REVOKED = 5,
-        TOLLKEEPER_SUSPENDED = 6, /* 403 */
-        TOLLKEEPER_NOT_YET_VALID = 7,
-        TOLLKEEPER_EXPIRED = 8,
-        TOLLKEEPER_WRONG_ENVIRONMENT = 9,   /* 403 */
-        TOLLKEEPER_RESTRICTED = 10,         /* 403 */
+        TOLLKEEPER_UNAVAILABLE = 0,       /* 503: the gate cannot decide now, or the question is malformed */
+        TOLLKEEPER_VALID = 1,             /* 200: serve the request */
+        TOLLKEEPER_MISSING_KEY = 2,       /* 401 */
+        TOLLKEEPER_MALFORMED = 3,         /* 401 */
+        TOLLKEEPER_UNKNOWN = 4,           /* 401 */
+        TOLLKEEPER_REVOKED = 5,           /* 401 */
+        TOLLKEEPER_SUSPENDED = 6,         /* 403 */
+        TOLLKEEPER_NOT_YET_VALID = 7,     /* 401 */
+        TOLLKEEPER_EXPIRED = 8,           /* 401 */
+        TOLLKEEPER_WRONG_ENVIRONMENT = 9, /* 403 */
+        TOLLKEEPER_RESTRICTED = 10,       /* 403 */
         TOLLKEEPER_INSUFFICIENT_SCOPE = 11, /* 403 */
         TOLLKEEPER_RATE_LIMITED = 12,       /* 429 */
         TOLLKEEPER_QUOTA_EXCEEDED = 13,     /* 429 */
         TOLLKEEPER_CREDITS_EXHAUSTED = 14,  /* 402 */
 };
 
-/* "rate_limited"; 429; "A rate limit is exceeded." Static storage. Of a code that this version does not know: "invalid_code", 500. */
+/*
+ * "rate_limited"; 429; "A rate limit is exceeded." Static storage. Of a code that this version does not know:
+ * "invalid_code", 500.
+ */
 TOLLKEEPER_API const char *tollkeeper_code_name(enum tollkeeper_code code);
 TOLLKEEPER_API int tollkeeper_code_http_status(enum tollkeeper_code code);
 TOLLKEEPER_API const char *tollkeeper_code_text(enum tollkeeper_code code);
@@ -324,15 +342,16 @@ struct tollkeeper_reservation {
 };
 
 /*
- * What the gate says. Texts live in the gate, or are static, and hold until tollkeeper_close(); copy what you keep for longer. They are
- * what administrators typed: quote them wherever you print them.
+ * What the gate says. Texts live in the gate, or are static, and hold until tollkeeper_close(); copy what you
+ * keep for longer. They are what administrators typed: quote them wherever you print them.
  */
 struct tollkeeper_answer {
         size_t size;
         enum tollkeeper_code code;
         int32_t http_status; /* of the code */
         const char *detail;  /* a phrase for people and logs, never NULL; never contains a key */
-        bool identified; /* the key is one of ours: what follows up to `scopes` holds, whatever the code */
+        /* The key is one of ours: its ids, names, scopes and times below hold, whatever the code. Else they are empty. */
+        bool identified;
         bool shadow_refused; /* a limit that is not enforced would have refused it */
         bool named_shared;   /* a limit that you brought found no place of its own */
         char key_id[24]; /* "key_17"; empty when not identified, as the next two. For logs: it is no secret */
@@ -354,20 +373,23 @@ struct tollkeeper_answer {
 };
 
 /*
- * Decide on a request, and charge its cost to all its limits when it is admitted. A refusal charges nothing, but that a request which
- * loses a race between two rates may leave its cost at one of them.
- *   ret_answer  may be NULL where the code is enough; its `size` must be set, the rest need not be. On whatever failure a code that refuses
- * Any thread. Allocates nothing, locks nothing, waits for nothing; a thread's first decision is longer (tollkeeper_thread_begin()).
+ * Decide on a request, and charge its cost to all its limits when it is admitted. A refusal charges nothing,
+ * but that a request which loses a race between two rates may leave its cost at one of them.
+ *   ret_answer  may be NULL where the code is enough; its `size` must be set, the rest need not be. On
+ *               whatever failure a code that refuses
+ * Any thread. Allocates nothing, locks nothing, waits for nothing; a thread's first decision is longer
+ * (tollkeeper_thread_begin()).
  */
 TOLLKEEPER_API enum tollkeeper_code tollkeeper_decide(struct tollkeeper_gate *gate,
                                                       const struct tollkeeper_ask *ask,
                                                       struct tollkeeper_answer *ret_answer);
 
 /*
- * Settle what was reserved, with what the request cost in the end. The rest is given back to quotas, while the period runs that was
- * charged, and to credits; a rate keeps it. A reservation that nobody settles until it ends is settled with all of it.
- * TOLLKEEPER_NOT_FOUND: settled, released or ended before, or never made; TOLLKEEPER_INVALID: the cost is more than was reserved, and it
- * stays open. Any thread, any process on the machine; lock-free.
+ * Settle what was reserved, with what the request cost in the end. The rest is given back to quotas, while
+ * the period runs that was charged, and to credits; a rate keeps it. A reservation that nobody settles until
+ * it ends is settled with all of it.
+ * TOLLKEEPER_NOT_FOUND: settled, released or ended before, or never made; TOLLKEEPER_INVALID: the cost is
+ * more than was reserved, and it stays open. Any thread, any process on the machine; lock-free.
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_settle(struct tollkeeper_gate *gate,
                                                         struct tollkeeper_reservation reservation,
@@ -398,8 +420,9 @@ struct tollkeeper_explanation {
 };
 
 /*
- * Every check's result, also of those after the first that fails, and the answer that tollkeeper_decide() would give now. Charges
- * nothing, counts nothing. Any thread. For support and tests: it is several times slower, and whoever can call it can test stolen keys.
+ * Every check's result, also of those after the first that fails, and the answer that tollkeeper_decide()
+ * would give now. Charges nothing, counts nothing. Any thread. For support and tests: it is several times
+ * slower, and whoever can call it can test stolen keys.
  * TOLLKEEPER_INVALID: a struct without its size, or a malformed question.
  */
 TOLLKEEPER_API enum tollkeeper_result tollkeeper_explain(struct tollkeeper_gate *gate,
@@ -423,8 +446,9 @@ enum tollkeeper_header {
 TOLLKEEPER_API const char *tollkeeper_header_name(enum tollkeeper_header header);
 
 /*
- * The value of one header for an answer, with a NUL. Returns its length; 0: this answer has no such header, or there is no room.
- * What limits do not fit are left out whole; of a name that you brought, bytes that a header cannot hold become `?`.
+ * The value of one header for an answer, with a NUL. Returns its length; 0: this answer has no such header,
+ * or there is no room. What limits do not fit are left out whole; of a name that you brought, bytes that a
+ * header cannot hold become `?`.
  *   realm  what is protected, in WWW-Authenticate: the API's name; NULL: "api"
  * Any thread; allocates nothing.
  */

@@ -53,6 +53,8 @@ static int unknown_flag(const struct tk_cli_command *command, const char *name, 
         for (size_t i = 0; i < TK_CLI_OPTION_COUNT; i++)
                 if (takes(command, i))
                         tk_cli_suggest_offer(&near, tk_cli_options[i].flag);
+        for (size_t i = 0; command->settings && i < TK_SETTING_COUNT; i++)
+                tk_cli_suggest_offer(&near, tk_settings_table[i].name);
         char mend[128] = "--help shows what this command takes";
         if (near.best)
                 snprintf(mend, sizeof(mend), "did you mean --%s?", near.best);
@@ -72,6 +74,40 @@ static bool find_flag(const struct tk_cli_command *command, const char *name, si
         return false;
 }
 
+/* ---- flags that are settings ---- */
+
+static bool find_setting(const struct tk_cli_command *command, const char *name, size_t name_len,
+                         enum tk_setting *ret_setting)
+{
+        return command->settings && tk_setting_find((struct tk_str){name, name_len}, ret_setting);
+}
+
+static bool has_setting(const struct tk_cli_run *run, enum tk_setting setting)
+{
+        for (size_t i = 0; i < run->setting_count; i++)
+                if (run->settings[i].setting == setting)
+                        return true;
+        return false;
+}
+
+/* As take_flag(). */
+static int take_setting(struct tk_cli_run *run, enum tk_setting setting, const char *equals, int word_count,
+                        char *const *words, int *inout_at)
+{
+        const struct tk_setting_info *info = &tk_settings_table[setting];
+        const char *value = equals ? equals + 1 : info->kind == TK_SETTING_YES_NO ? "yes" : NULL;
+        if (info->kind != TK_SETTING_CIDRS && has_setting(run, setting))
+                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL, "--%s is given twice", info->name);
+        if (!value) {
+                if (*inout_at + 1 >= word_count)
+                        return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL, "--%s needs a value: --%s %s",
+                                           info->name, info->name, info->value);
+                value = words[++*inout_at];
+        }
+        run->settings[run->setting_count++] = (struct tk_setting_given){.setting = setting, .value = value};
+        return TK_CLI_EXIT_ok;
+}
+
 /* Take one flag: words[*inout_at] and, where its value is a word of its own, the next. */
 static int take_flag(struct tk_cli_run *run, struct tk_cli_given *given, int word_count, char *const *words,
                      int *inout_at)
@@ -80,6 +116,9 @@ static int take_flag(struct tk_cli_run *run, struct tk_cli_given *given, int wor
         const char *equals = strchr(name, '=');
         size_t name_len = equals ? (size_t)(equals - name) : strlen(name);
         enum tk_cli_option option;
+        enum tk_setting setting;
+        if (find_setting(run->command, name, name_len, &setting))
+                return take_setting(run, setting, equals, word_count, words, inout_at);
         if (!find_flag(run->command, name, name_len, &option))
                 return unknown_flag(run->command, name, name_len);
 
@@ -168,16 +207,16 @@ static int check_complete(const struct tk_cli_run *run)
 }
 
 /* The flags of a change that need not be there, each for itself: without any there is nothing to change. */
-static uint64_t change_flags(const struct tk_cli_command *command)
+static tk_cli_flags change_flags(const struct tk_cli_command *command)
 {
-        uint64_t flags = 0;
+        tk_cli_flags flags = 0;
         for (size_t i = 0; i < TK_CLI_OPTION_COUNT; i++)
                 if (tk_cli_options[i].member)
-                        flags |= UINT64_C(1) << i;
+                        flags |= TK_CLI_BIT(i);
         return flags & command->options & ~command->required;
 }
 
-static int nothing_to_change(const struct tk_cli_run *run, uint64_t flags)
+static int nothing_to_change(const struct tk_cli_run *run, tk_cli_flags flags)
 {
         char mend[256] = "give at least one of";
         size_t used = strlen(mend);
@@ -191,7 +230,7 @@ static int nothing_to_change(const struct tk_cli_run *run, uint64_t flags)
 
 static int check_change(const struct tk_cli_run *run)
 {
-        uint64_t flags = change_flags(run->command);
+        tk_cli_flags flags = change_flags(run->command);
         if (!run->command->method || strcmp(run->command->method, "PATCH") != 0 || flags == 0)
                 return TK_CLI_EXIT_ok;
         for (size_t i = 0; i < run->given_count; i++)
@@ -203,7 +242,8 @@ static int check_change(const struct tk_cli_run *run)
 int tk_cli_args_parse(struct tk_cli_run *run, int word_count, char *const *words, bool *ret_help)
 {
         struct tk_cli_given *given = tk_arena_alloc(run->arena, sizeof(*given) * ((size_t)word_count + 1));
-        if (!given)
+        run->settings = tk_arena_alloc(run->arena, sizeof(*run->settings) * ((size_t)word_count + 1));
+        if (!given || !run->settings)
                 return tk_cli_out_of_memory();
         run->given = given;
         bool flags = true;

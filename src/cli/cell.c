@@ -3,6 +3,7 @@
  */
 #include "cli/cell.h"
 
+#include "cli/changes.h"
 #include "core/calendar.h"
 
 #include <string.h>
@@ -227,6 +228,10 @@ static const char *format(struct tk_arena *arena, enum tk_cli_format how, const 
                 return named(arena, value, exact);
         case TK_CLI_AS_OBJECT:
                 return compact(arena, value);
+        case TK_CLI_AS_SUBJECT:
+                return tk_cli_changes_subject(arena, value);
+        case TK_CLI_AS_CHANGES:
+                return tk_cli_changes_line(arena, value);
         }
         return "";
 }

@@ -17,6 +17,7 @@
 #define REPLY_MAX     ((size_t)64 << 20)
 #define CONNECT_MAX_S 5L
 #define REPLY_MAX_S   120L
+#define SILENCE_MAX_S 600L /* while the daemon copies its registry */
 #define HEADER_MAX    512
 #define HEADERS_MAX   8
 
@@ -150,6 +151,12 @@ static int no_reply(const struct tk_cli_client *client, const struct tk_cli_requ
         long system_error = 0, sent_bytes = 0;
         curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &system_error);
         curl_easy_getinfo(client->curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
+        if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+                return tk_cli_fail(
+                        TK_CLI_EXIT_no_daemon, NULL,
+                        "ask by a name that is in the certificate; name the authority that signed it "
+                        "with --ca-file",
+                        "%s is not believed: %s", target->url, curl_easy_strerror(code));
         if (code == CURLE_COULDNT_CONNECT || (code == CURLE_OPERATION_TIMEDOUT && sent_bytes == 0))
                 return no_connection(target, system_error);
         if (sent_bytes > 0 && strcmp(request->method, "GET") != 0)
@@ -179,6 +186,8 @@ static void set_options(const struct tk_cli_client *client, const char *url, con
                 curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
         if (client->target.socket_path)
                 curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->target.socket_path);
+        if (client->target.ca_file)
+                curl_easy_setopt(curl, CURLOPT_CAINFO, client->target.ca_file);
         if (body)
                 curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
@@ -205,6 +214,8 @@ static int perform(struct tk_cli_client *client, const struct tk_cli_request *re
                 return tk_cli_out_of_memory();
         struct buffer reply = {0};
         set_options(client, url, request->method, headers, body, &reply);
+        if (request->patience_s > 0)
+                curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, request->patience_s);
         CURLcode code = curl_easy_perform(client->curl);
         long status = 0;
         curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -232,16 +243,15 @@ int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request 
         return exit;
 }
 
-/* ---- long bodies ---- */
+/* ---- long bodies: from a file, into a file ---- */
 
 struct transfer {
-        const struct tk_cli_upload *upload;
         CURL *curl;
-        FILE *out;
-        struct buffer *reply;
+        const struct tk_cli_upload *upload; /* NULL: none */
         int64_t sent_bytes;
-        int read_error;
-        bool write_failed;
+        int to_fd; /* where the body of a good reply goes; -1: into `reply`, as every other */
+        int read_error, write_error;
+        struct buffer reply;
 };
 
 static size_t give_bytes(char *bytes, size_t size, size_t count, void *context)
@@ -271,98 +281,106 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
         return 0;
 }
 
-/* Of a good reply to the file, of a problem into memory. */
-static size_t copy_bytes(char *bytes, size_t size, size_t count, void *context)
+static size_t save_bytes(char *bytes, size_t size, size_t count, void *context)
 {
         struct transfer *transfer = context;
         long status = 0;
         curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
-        if (status != 200)
-                return take_bytes(bytes, size, count, transfer->reply);
-        size_t written = fwrite(bytes, size, count, transfer->out);
-        transfer->write_failed = transfer->write_failed || written != count;
-        return written * size;
+        if (status != 200 || transfer->to_fd < 0)
+                return take_bytes(bytes, size, count, &transfer->reply);
+        for (size_t done = 0; done < size * count;) {
+                ssize_t written = write(transfer->to_fd, bytes + done, size * count - done);
+                if (written < 0 && errno == EINTR)
+                        continue;
+                if (written <= 0) {
+                        transfer->write_error = errno;
+                        return 0;
+                }
+                done += (size_t)written;
+        }
+        return size * count;
 }
 
-static int begin_transfer(struct tk_cli_client *client, const struct tk_cli_request *request,
-                          const char *content_type, struct headers *headers, struct buffer *reply)
+static void set_upload(struct transfer *transfer)
 {
-        const char *url = tk_arena_printf(client->run->arena, "%s%s", client->target.url, request->path).ptr;
-        if (!url)
-                return tk_cli_out_of_memory();
-        if (!make_headers(request, &client->target, headers) ||
-            !add_text(headers, "Content-Type: ", content_type))
-                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL,
-                                   "the admin key is too long or has control characters");
-        set_options(client, url, request->method, headers, NULL, reply);
-        curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 0L);
-        return TK_CLI_EXIT_ok;
-}
-
-static int perform_upload(struct tk_cli_client *client, struct transfer *transfer,
-                          const struct tk_cli_request *request, struct buffer *reply, json_t **ret_reply)
-{
-        CURL *curl = client->curl;
-        const struct tk_cli_upload *upload = transfer->upload;
+        CURL *curl = transfer->curl;
         curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
         curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_bytes);
         curl_easy_setopt(curl, CURLOPT_READDATA, transfer);
         curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
-        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)upload->bytes);
-        if (upload->progress) {
-                curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-                curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-                curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
-        }
-        CURLcode code = curl_easy_perform(curl);
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)transfer->upload->bytes);
+        if (!transfer->upload->progress)
+                return;
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
+}
+
+static int transferred(const struct tk_cli_client *client, const struct tk_cli_request *request,
+                       const struct transfer *transfer, CURLcode code, json_t **ret_reply)
+{
         long status = 0;
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        if (transfer->read_error != 0)
+        curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (transfer->read_error)
                 return tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot read the file: %s",
                                    strerror(transfer->read_error));
-        return code == CURLE_OK ? read_reply(client->run, status, reply, ret_reply)
-                                : no_reply(client, request, code);
+        if (transfer->write_error)
+                return tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot write the file: %s",
+                                   strerror(transfer->write_error));
+        if (code == CURLE_PARTIAL_FILE && transfer->to_fd >= 0)
+                return tk_cli_fail(TK_CLI_EXIT_failed, NULL, "try again", "the answer was cut off");
+        if (code != CURLE_OK)
+                return no_reply(client, request, code);
+        if (status == 200 && transfer->to_fd >= 0)
+                return TK_CLI_EXIT_ok;
+        return read_reply(client->run, status, &transfer->reply, ret_reply);
+}
+
+/* However long it takes. A download may be silent for some time, an upload as long as the daemon works on it. */
+static int perform_transfer(struct tk_cli_client *client, const struct tk_cli_request *request,
+                            struct transfer *transfer, json_t **ret_reply)
+{
+        struct headers headers = {0};
+        const char *url = tk_arena_printf(client->run->arena, "%s%s", client->target.url, request->path).ptr;
+        const char *type = transfer->upload ? transfer->upload->content_type : NULL;
+        int exit;
+        transfer->curl = client->curl;
+        if (!url) {
+                exit = tk_cli_out_of_memory();
+        } else if (!make_headers(request, &client->target, &headers) ||
+                   !add_text(&headers, "Content-Type: ", type)) {
+                exit = tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL,
+                                   "the admin key is too long or has control characters");
+        } else {
+                set_options(client, url, request->method, &headers, NULL, NULL);
+                curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 0L);
+                curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, save_bytes);
+                curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, transfer);
+                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, transfer->upload ? 0L : 1L);
+                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_MAX_S);
+                if (transfer->upload)
+                        set_upload(transfer);
+                /* libcurl's own method for an upload is PUT. */
+                curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, request->method);
+                exit = transferred(client, request, transfer, curl_easy_perform(client->curl), ret_reply);
+        }
+        buffer_fini(&transfer->reply);
+        tk_wipe(&headers, sizeof(headers));
+        return exit;
 }
 
 int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload, json_t **ret_reply)
 {
         const struct tk_cli_request request = {.method = "POST", .path = upload->path};
-        struct transfer transfer = {.upload = upload, .curl = client->curl};
-        struct headers headers = {0};
-        struct buffer reply = {0};
-        int exit = begin_transfer(client, &request, upload->content_type, &headers, &reply);
-        if (exit == TK_CLI_EXIT_ok)
-                exit = perform_upload(client, &transfer, &request, &reply, ret_reply);
-        buffer_fini(&reply);
-        tk_wipe(&headers, sizeof(headers));
-        return exit;
+        struct transfer transfer = {.upload = upload, .to_fd = -1};
+        return perform_transfer(client, &request, &transfer, ret_reply);
 }
 
-int tk_cli_client_download(struct tk_cli_client *client, const char *path, FILE *out)
+int tk_cli_client_save(struct tk_cli_client *client, const struct tk_cli_request *request, int fd)
 {
-        const struct tk_cli_request request = {.method = "GET", .path = path};
-        struct buffer reply = {0};
-        struct transfer transfer = {.curl = client->curl, .out = out, .reply = &reply};
-        struct headers headers = {0};
-        int exit = begin_transfer(client, &request, NULL, &headers, &reply);
-        if (exit == TK_CLI_EXIT_ok) {
-                curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, copy_bytes);
-                curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &transfer);
-                CURLcode code = curl_easy_perform(client->curl);
-                long status = 0;
-                json_t *none = NULL;
-                curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-                if (transfer.write_failed || fflush(out) != 0)
-                        exit = tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot write to standard output");
-                else if (code != CURLE_OK)
-                        exit = no_reply(client, &request, code);
-                else if (status != 200)
-                        exit = read_reply(client->run, status, &reply, &none);
-        }
-        buffer_fini(&reply);
-        tk_wipe(&headers, sizeof(headers));
-        return exit;
+        struct transfer transfer = {.to_fd = fd};
+        json_t *none;
+        return perform_transfer(client, request, &transfer, &none);
 }
 
 int tk_cli_client_open(const struct tk_cli_run *run, struct tk_cli_client **ret_client)

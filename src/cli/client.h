@@ -9,7 +9,7 @@
 #include "cli/target.h"
 
 #include <jansson.h>
-#include <stdio.h>
+#include <stdint.h>
 
 struct tk_cli_client;
 
@@ -19,6 +19,7 @@ struct tk_cli_request {
         const json_t *body;          /* NULL: none; borrowed */
         const char *idempotency_key; /* NULL: none */
         const char *if_match;        /* a version, NULL: none */
+        long patience_s;             /* for the reply; 0: two minutes */
 };
 
 /*
@@ -48,7 +49,7 @@ struct tk_cli_upload {
 int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload,
                          json_t **ret_reply);
 
-/* GET, and copy the body of a good reply to `out` while it comes. */
-int tk_cli_client_download(struct tk_cli_client *client, const char *path, FILE *out);
+/* Ask, and write the body of a good reply into a file as it comes: however long it takes, as long as bytes come. */
+int tk_cli_client_save(struct tk_cli_client *client, const struct tk_cli_request *request, int fd);
 
 #endif

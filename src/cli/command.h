@@ -7,6 +7,7 @@
 
 #include "cli/exit.h"
 #include "cli/options.h"
+#include "cli/settings.h"
 #include "core/arena.h"
 
 #include <stdbool.h>
@@ -27,6 +28,8 @@ enum tk_cli_format {
         TK_CLI_AS_ALLOWANCE, /* the whole element: "100/min, burst 200" */
         TK_CLI_AS_NAMED,     /* an object with name and id */
         TK_CLI_AS_OBJECT,    /* JSON on one line */
+        TK_CLI_AS_SUBJECT,   /* the whole element, an audit entry: what it is about */
+        TK_CLI_AS_CHANGES,   /* the whole element, an audit entry: what it changed */
 };
 
 enum tk_cli_where {
@@ -51,14 +54,15 @@ struct tk_cli_view {
 };
 
 struct tk_cli_command {
-        const char *verb;     /* NULL: the noun alone is the command */
-        const char *alias;    /* another word for the verb, or NULL */
-        const char *argument; /* the one argument that it takes, [in brackets] when it may be left out */
-        const char *summary;  /* one line, lower case, no full stop */
-        const char *notes;    /* further lines of help, or NULL */
-        const char *example;  /* lines that work as they stand against a daemon with the demo */
-        uint64_t options;     /* TK_CLI_HAS() of each flag */
-        uint64_t required;    /* those without which it makes no sense */
+        const char *verb;      /* NULL: the noun alone is the command */
+        const char *alias;     /* another word for the verb, or NULL */
+        const char *argument;  /* the one argument that it takes, [in brackets] when it may be left out */
+        const char *summary;   /* one line, lower case, no full stop */
+        const char *notes;     /* further lines of help, or NULL */
+        const char *example;   /* lines that work as they stand against a daemon with the demo */
+        tk_cli_flags options;  /* TK_CLI_HAS() of each flag */
+        tk_cli_flags required; /* those without which it makes no sense */
+        bool settings;         /* takes the flags of settings.h as well */
         const char *method;
         const char
                 *path; /* {} is the argument, {api} is --api; an argument that is not in the path is `name` */
@@ -92,6 +96,8 @@ struct tk_cli_run {
         const char *argument; /* NULL when it takes none */
         const struct tk_cli_given *given;
         size_t given_count;
+        struct tk_setting_given *settings;
+        size_t setting_count;
         struct tk_arena *arena; /* until the program ends */
 };
 

@@ -9,7 +9,7 @@
 #define TK_CLI_EXITS(X)                                                                                      \
         X(ok, 0, "done; verify and explain: the key is valid")                                               \
         X(failed, 1, "it failed: the daemon or this machine could not do it")                                \
-        X(usage, 2, "the command line is wrong; nothing was asked of the daemon")                            \
+        X(usage, 2, "the command line or the configuration is wrong; nothing was asked of the daemon")       \
         X(no_daemon, 3, "no daemon answers")                                                                 \
         X(denied, 4, "the caller may not: no valid admin key, or one that lacks the right")                  \
         X(rejected, 5,                                                                                       \

@@ -7,15 +7,17 @@
 #include "cli/nouns.h"
 #include "cli/report.h"
 
+#include <unistd.h>
+
 static int run_export(const struct tk_cli_run *run)
 {
         struct tk_cli_client *client = NULL;
-        const char *path;
-        int exit = tk_cli_path_make(run, &path);
+        struct tk_cli_request request = {.method = "GET"};
+        int exit = tk_cli_path_make(run, &request.path);
         if (exit == TK_CLI_EXIT_ok)
                 exit = tk_cli_client_open(run, &client);
         if (exit == TK_CLI_EXIT_ok)
-                exit = tk_cli_client_download(client, path, stdout);
+                exit = tk_cli_client_save(client, &request, STDOUT_FILENO);
         tk_cli_client_close(client);
         return exit;
 }

@@ -208,8 +208,8 @@ static int send_file(struct import *import, const char *path, const char *type, 
 static int run_import(const struct tk_cli_run *run)
 {
         struct import import = {.run = run};
-        const char *type, *path = make_path(run);
-        int fd;
+        const char *type = NULL, *path = make_path(run);
+        int fd = -1;
         if (!path)
                 return tk_cli_out_of_memory();
         int exit = content_type(run, &type);

@@ -17,6 +17,7 @@ static const struct tk_cli_column columns[] = {
         {"ENVIRONMENT", "environment", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
         {"CONSUMER", "consumer", TK_CLI_AS_NAMED, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
         {"SCOPES", "scopes", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
+        {"ONLY APIS", "only_apis", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
         {"LIMITS", "limits", TK_CLI_AS_LIMITS, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE | TK_CLI_IF_ROOM},
         {"CIDRS", "restrictions.cidrs", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
         {"ORIGINS", "restrictions.origins", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
@@ -48,7 +49,8 @@ static const struct tk_cli_command commands[] = {
                          "What does not exist yet is made: the API, its environment, the scopes, the "
                          "consumer, and a\n"
                          "subscription to the plan `open`, which has no limits.\n"
-                         "An admin key is a key of the API tollkeeper: --api tollkeeper --scope keys:write",
+                         "An admin key is a key of the API tollkeeper: --api tollkeeper --scope keys:write\n"
+                         "With --only-api it acts on that API alone.",
                 .example =
                         "tollkeeper key issue --api weather --limit 100/min\n"
                         "KEY=$(tollkeeper key issue --api weather --consumer acme --scope "
@@ -57,8 +59,9 @@ static const struct tk_cli_command commands[] = {
                         "tollkeeper key issue --api weather --limit 10/s,burst=50 --limit hourly=5000/h "
                         "--cidr 192.0.2.0/24",
                 .options = TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(environment) |
-                           TK_CLI_HAS(consumer) | TK_CLI_HAS(name) | TK_CLI_HAS(scopes) | TK_CLI_LIMITS |
-                           VALIDITY | RESTRICTIONS | TK_CLI_HAS(metadata) | TK_CLI_HAS(idempotency_key),
+                           TK_CLI_HAS(consumer) | TK_CLI_HAS(name) | TK_CLI_HAS(scopes) |
+                           TK_CLI_HAS(only_apis) | TK_CLI_LIMITS | VALIDITY | RESTRICTIONS |
+                           TK_CLI_HAS(metadata) | TK_CLI_HAS(idempotency_key),
                 .required = TK_CLI_HAS(api),
                 .method = "POST",
                 .path = "/v1/keys",

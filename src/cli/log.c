@@ -67,10 +67,30 @@ static void write_line(struct line *line)
         (void)written;
 }
 
+static const char *const levels[] = {"info", "warn", "error"};
+static _Atomic int least = TK_CLI_LOG_INFO;
+
+void tk_cli_log_from(enum tk_cli_log_level level)
+{
+        least = (int)level;
+}
+
+/* Of a line that begins with its level. */
+static bool is_wanted(const char *text)
+{
+        for (int level = 0; level < least; level++) {
+                size_t len = strlen(levels[level]);
+                if (strncmp(text, "level=", 6) == 0 && strncmp(text + 6, levels[level], len) == 0)
+                        return false;
+        }
+        return true;
+}
+
 void tk_cli_log(enum tk_cli_log_level level, const char *event, ...)
 {
-        static const char *const levels[] = {"info", "warn", "error"};
         struct line line = {.len = 0};
+        if ((int)level < least)
+                return;
         put_time(&line);
         put_text(&line, "level=");
         put_text(&line, levels[level]);
@@ -92,6 +112,8 @@ void tk_cli_log(enum tk_cli_log_level level, const char *event, ...)
 void tk_cli_log_line(const char *text)
 {
         struct line line = {.len = 0};
+        if (!is_wanted(text))
+                return;
         put_time(&line);
         put_text(&line, text);
         write_line(&line);

@@ -13,6 +13,9 @@ enum tk_cli_log_level { TK_CLI_LOG_INFO, TK_CLI_LOG_WARN, TK_CLI_LOG_ERROR };
  */
 void tk_cli_log(enum tk_cli_log_level level, const char *event, ...) __attribute__((sentinel));
 
+/* From now on nothing below this level is written. Any thread. */
+void tk_cli_log_from(enum tk_cli_log_level level);
+
 /* A line that has its level and event already: only the time is put before it. */
 void tk_cli_log_line(const char *line);
 

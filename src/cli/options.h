@@ -1,7 +1,7 @@
 /*
  * Every flag of the program: one table for the parser, the help text and the JSON that a flag's value becomes. The order
- * here is the order in the help. Two flags may share a name (`--scope` grants for `key issue`, requires for `verify`); no
- * command takes both.
+ * here is the order in the help. What configures the daemon is in settings.h. Two flags may share a name (`--scope`
+ * grants for `key issue`, requires for `verify`); no command takes both.
  */
 #ifndef TK_CLI_OPTIONS_H
 #define TK_CLI_OPTIONS_H
@@ -59,6 +59,14 @@ enum tk_cli_kind {
         X(started_at, "started-at", TIME, "TIME", "started_at", "its periods begin here; default now")       \
         X(metadata, "metadata", OBJECT, "JSON", "metadata", "a JSON object of your own")                     \
         X(reason, "reason", TEXT, "TEXT", "reason", "why, for the audit log")                                \
+        X(only_apis, "only-api", LIST, "NAME", "only_apis",                                                  \
+          "an admin key that acts on this API alone, repeatable")                                            \
+        /* the audit log */                                                                                  \
+        X(object, "object", TEXT, "OBJECT", "object", "only this: key_17, plan, plan:4, api:weather")        \
+        X(actor, "actor", TEXT, "ACTOR", "actor", "only by this one: key_1, socket:0, system")               \
+        X(action, "action", TEXT, "ACTION", "action", "only this: key.revoke, plan.update, refused")         \
+        X(since, "since", TEXT, "TIME", "since", "not before: 2h (ago), 2027-01-31, 2027-01-31T12:00:00Z")   \
+        X(until, "until", TEXT, "TIME", "until", "only before: as --since")                                  \
         /* the request to judge */                                                                           \
         X(key_file, "key-file", TEXT, "FILE", NULL, "read the key from FILE; `-` is standard input")         \
         X(scope, "scope", TEXT, "SCOPES", "scope",                                                           \
@@ -74,28 +82,6 @@ enum tk_cli_kind {
         X(if_version, "if-version", NUMBER, "N", NULL, "only if this is still its version")                  \
         X(max, "max", NUMBER, "N", NULL, "at most so many; default 1000, 0 for all")                         \
         X(cursor, "cursor", TEXT, "CURSOR", NULL, "go on where an earlier list stopped")                     \
-        /* the daemon */                                                                                     \
-        X(serve_data, "data", TEXT, "DIR", NULL, "registry and secrets; made when missing; default ./data")  \
-        X(listen, "listen", TEXT, "ADDR:PORT", NULL,                                                         \
-          "where to answer; default 127.0.0.1:8420; port 0: any free one")                                   \
-        X(behind_proxy, "behind-proxy", FLAG, NULL, NULL,                                                    \
-          "a proxy in front does TLS: any address is allowed, no peer is known")                             \
-        X(serve_socket, "socket", TEXT, "PATH", NULL,                                                        \
-          "the administrator's socket; default DIR/tollkeeper.sock")                                         \
-        X(gate, "gate", TEXT, "DIR", NULL,                                                                   \
-          "the gate's shared files; default /dev/shm/tollkeeper-INSTALLATION")                               \
-        X(verify_peers, "verify-peers", LIST, "CIDR", NULL,                                                  \
-          "who may verify without a key; default loopback, or nobody behind a proxy")                        \
-        X(verify_threads, "verify-threads", NUMBER, "N", NULL,                                               \
-          "network threads, 1 to 64; default one a CPU")                                                     \
-        X(workers, "workers", NUMBER, "N", NULL,                                                             \
-          "threads for requests that touch the disk, 1 to 256; default 16")                                  \
-        X(idle_timeout, "idle-timeout", NUMBER, "SECONDS", NULL,                                             \
-          "close connections that say nothing for so long; default 60")                                      \
-        X(lease, "lease", NUMBER, "SECONDS", NULL,                                                           \
-          "the gate admits so long without the daemon; default 0: for ever")                                 \
-        X(port_file, "port-file", TEXT, "FILE", NULL, "write the port into FILE once requests are answered") \
-        X(demo, "demo", FLAG, NULL, NULL, "make the API weather on the first start, with a key to try")      \
         /* imports and exports */                                                                            \
         X(all_or_nothing, "all-or-nothing", FLAG, NULL, NULL, "one bad line, and nothing is imported")       \
         X(dry_run, "dry-run", FLAG, NULL, NULL, "say what would happen, and change nothing")                 \
@@ -106,7 +92,9 @@ enum tk_cli_kind {
         X(data, "data", TEXT, "DIR", NULL, "the daemon's data directory, for its socket; default ./data")    \
         X(socket, "socket", TEXT, "PATH", NULL, "the daemon's socket; default DIR/tollkeeper.sock")          \
         X(url, "url", TEXT, "URL", NULL, "ask over TCP: http://127.0.0.1:8420, or https://...")              \
-        X(admin_key_file, "admin-key-file", TEXT, "FILE", NULL, "read the admin key from FILE")
+        X(admin_key_file, "admin-key-file", TEXT, "FILE", NULL, "read the admin key from FILE")              \
+        X(ca_file, "ca-file", TEXT, "FILE", NULL, "for https: believe the authorities in FILE alone")        \
+        X(pepper_file, "pepper-file", TEXT, "FILE", NULL, "the copy of the pepper that was kept apart")
 
 enum tk_cli_option {
 #define X(id, flag, kind, value, member, help) TK_CLI_OPTION_##id,
@@ -116,13 +104,15 @@ enum tk_cli_option {
 };
 
 /* A command's flags are a set of bits. */
-_Static_assert(TK_CLI_OPTION_COUNT <= 64, "one bit an option");
-#define TK_CLI_HAS(id) (UINT64_C(1) << TK_CLI_OPTION_##id)
+typedef unsigned __int128 tk_cli_flags;
+_Static_assert(TK_CLI_OPTION_COUNT <= 128, "one bit an option");
+#define TK_CLI_BIT(option) ((tk_cli_flags)1 << (option))
+#define TK_CLI_HAS(id)     TK_CLI_BIT(TK_CLI_OPTION_##id)
 
 /* Where the daemon is and how to print: all commands that ask it take these. */
 #define TK_CLI_CONNECTION                                                                                    \
         (TK_CLI_HAS(json) | TK_CLI_HAS(data) | TK_CLI_HAS(socket) | TK_CLI_HAS(url) |                        \
-         TK_CLI_HAS(admin_key_file))
+         TK_CLI_HAS(admin_key_file) | TK_CLI_HAS(ca_file))
 
 /* How much of a list, and the two flags that feed `limits`. */
 #define TK_CLI_PAGES  (TK_CLI_HAS(max) | TK_CLI_HAS(cursor))
@@ -143,8 +133,10 @@ bool tk_cli_repeatable(enum tk_cli_kind kind);
 /* Variables of the environment. name, meaning */
 #define TK_CLI_VARIABLES(X)                                                                                  \
         X(TOLLKEEPER_DATA, "as --data, when that is not given")                                              \
+        X(TOLLKEEPER_SOCKET, "as --socket, when neither that nor --data is given")                           \
         X(TOLLKEEPER_URL, "as --url, when neither --url, --socket nor --data is given")                      \
         X(TOLLKEEPER_ADMIN_KEY, "the admin key; the socket needs none")                                      \
+        X(TOLLKEEPER_CA_FILE, "as --ca-file, when that is not given")                                        \
         X(TOLLKEEPER_KEY, "the key that verify and explain ask about")                                       \
         X(NO_COLOR, "when set: no colours")
 

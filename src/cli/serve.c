@@ -3,156 +3,72 @@
  * signals. Everything that listens, decides or writes is in src/http and src/service.
  */
 #include "cli/address.h"
-#include "cli/args.h"
+#include "cli/daemon.h"
 #include "cli/harden.h"
 #include "cli/log.h"
+#include "cli/notify.h"
 #include "cli/nouns.h"
 #include "cli/report.h"
-#include "cli/welcome.h"
-#include "core/cidr.h"
-#include "http/server.h"
-#include "service/service.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LISTEN_DEFAULT  "127.0.0.1:8420"
-#define WORKERS_DEFAULT 16
-#define THREADS_MAX     64
-#define WORKERS_MAX     256
-#define LEASE_MAX_S     (30 * 86400)
-#define RESERVE_BYTES   (UINT64_C(8) << 20)
-#define IDLE_TIMEOUT_S  60
-#define IDLE_MAX_S      3600
-#define STOP_GRACE_S    10
-#define PEERS_MAX       64
+#define RESERVE_BYTES (UINT64_C(8) << 20)
+#define STOP_GRACE_S  10
 
-struct daemon {
-        const struct tk_cli_run *run;
-        char address[64];
-        struct tk_cidr peers[PEERS_MAX];
-        struct tk_service_config service_config;
-        struct tk_server_config server_config;
-        struct tk_cli_welcome welcome;
-        struct tk_service *service;
-        struct tk_server *server;
-};
+/* ---- settings ---- */
 
-/* ---- flags ---- */
-
-static int read_listen(struct daemon *daemon)
+static void say(const char *detail, const char *mend)
 {
-        const char *listen = tk_cli_args_text(daemon->run, TK_CLI_OPTION_listen, LISTEN_DEFAULT);
-        struct tk_server_config *config = &daemon->server_config;
-        if (!tk_cli_listen_parse(listen, daemon->address, sizeof(daemon->address), &config->port))
-                return tk_cli_fail(TK_CLI_EXIT_usage, NULL,
-                                   "use a numeric address and a port: 127.0.0.1:8420, [::1]:8420",
-                                   "--listen does not understand \"%s\"", listen);
-        if (!tk_cli_host_is_loopback(daemon->address) &&
-            !tk_cli_args_has(daemon->run, TK_CLI_OPTION_behind_proxy))
-                return tk_cli_fail(
-                        TK_CLI_EXIT_usage, NULL,
-                        "put a proxy that does TLS in front of it, and say so with --behind-proxy",
-                        "%s is not on this machine alone: keys would cross the network in plain text",
-                        daemon->address);
-        config->address = daemon->address;
-        return TK_CLI_EXIT_ok;
+        tk_cli_fail(TK_CLI_EXIT_usage, NULL, mend, "%s", detail);
 }
 
-/*
- * Who asks from this machine is believed by default, unless a proxy stands in front: everybody's requests then come from
- * the proxy's address, which may be loopback.
- */
-static int read_peers(struct daemon *daemon)
+static void use_places(struct tk_cli_daemon *daemon)
 {
-        static const struct tk_str loopback[] = {TK_STR("127.0.0.0/8"), TK_STR("::1/128")};
-        bool proxied = tk_cli_args_has(daemon->run, TK_CLI_OPTION_behind_proxy);
-        const struct tk_str *items = loopback;
-        size_t count = proxied ? 0 : sizeof(loopback) / sizeof(loopback[0]);
-        int exit = TK_CLI_EXIT_ok;
-        if (tk_cli_args_has(daemon->run, TK_CLI_OPTION_verify_peers))
-                exit = tk_cli_args_list(daemon->run, TK_CLI_OPTION_verify_peers, &items, &count);
-        if (exit != TK_CLI_EXIT_ok)
-                return exit;
-        if (count > PEERS_MAX)
-                return tk_cli_fail(TK_CLI_EXIT_usage, NULL, "put them together into wider blocks",
-                                   "--verify-peers takes at most %d blocks", PEERS_MAX);
-        for (size_t i = 0; i < count; i++)
-                if (!tk_cidr_parse(items[i], &daemon->peers[i]))
-                        return tk_cli_fail(
-                                TK_CLI_EXIT_usage, NULL, "use blocks such as 10.1.0.0/16 or 2001:db8::/32",
-                                "--verify-peers does not understand \"%.*s\"", TK_STR_ARG(items[i]));
-        daemon->server_config.verify_peers = daemon->peers;
-        daemon->server_config.verify_peer_count = (uint32_t)count;
-        return TK_CLI_EXIT_ok;
-}
-
-/* One network thread a CPU, within what the server takes. */
-static uint64_t default_threads(void)
-{
-        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-        if (cpus < 1)
-                return 1;
-        return cpus > THREADS_MAX ? THREADS_MAX : (uint64_t)cpus;
-}
-
-static int read_numbers(struct daemon *daemon)
-{
-        uint64_t threads, workers, idle_s, lease_s;
-        int exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_verify_threads, 1, THREADS_MAX,
-                                      default_threads(), &threads);
-        if (exit == TK_CLI_EXIT_ok)
-                exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_workers, 1, WORKERS_MAX, WORKERS_DEFAULT,
-                                          &workers);
-        if (exit == TK_CLI_EXIT_ok)
-                exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_idle_timeout, 1, IDLE_MAX_S,
-                                          IDLE_TIMEOUT_S, &idle_s);
-        if (exit == TK_CLI_EXIT_ok)
-                exit = tk_cli_args_number(daemon->run, TK_CLI_OPTION_lease, 0, LEASE_MAX_S, 0, &lease_s);
-        if (exit != TK_CLI_EXIT_ok)
-                return exit;
-        daemon->server_config.verify_threads = (unsigned)threads;
-        daemon->server_config.workers = (unsigned)workers;
-        daemon->server_config.idle_timeout_s = (unsigned)idle_s;
-        daemon->service_config.lease_s = (uint32_t)lease_s;
-        return TK_CLI_EXIT_ok;
-}
-
-static int read_places(struct daemon *daemon)
-{
-        const struct tk_cli_run *run = daemon->run;
-        const char *data = tk_cli_args_text(run, TK_CLI_OPTION_serve_data, getenv("TOLLKEEPER_DATA"));
-        const char *socket = tk_cli_args_text(run, TK_CLI_OPTION_serve_socket, NULL);
-        const char *dir = data && data[0] != '\0' ? data : "./data";
+        const struct tk_settings *settings = &daemon->settings;
+        const char *dir = tk_settings_text(settings, TK_SETTING_data);
+        bool socket_given = settings->values[TK_SETTING_socket].origin != TK_SETTING_BY_DEFAULT;
         daemon->welcome = (struct tk_cli_welcome){
-                .program = run->program,
+                .program = daemon->run->program,
                 .data_dir = strcmp(dir, "./data") == 0 || strcmp(dir, "data") == 0 ? NULL : dir,
-                .socket_path = socket,
+                .socket_path = socket_given ? settings->values[TK_SETTING_socket].text : NULL,
         };
         daemon->service_config.data_dir = dir;
-        daemon->service_config.gate_dir = tk_cli_args_text(run, TK_CLI_OPTION_gate, NULL);
+        daemon->service_config.gate_dir = tk_settings_text(settings, TK_SETTING_gate);
         daemon->service_config.reserve_bytes = RESERVE_BYTES;
-        daemon->server_config.socket_path =
-                socket ? socket : tk_arena_printf(run->arena, "%s/tollkeeper.sock", dir).ptr;
-        return daemon->server_config.socket_path ? TK_CLI_EXIT_ok : tk_cli_out_of_memory();
+        daemon->service_config.lease_s = (uint32_t)tk_settings_number(settings, TK_SETTING_lease);
 }
 
-static int read_flags(struct daemon *daemon)
+static void use_server(struct tk_cli_daemon *daemon)
 {
-        int exit = read_listen(daemon);
-        if (exit == TK_CLI_EXIT_ok)
-                exit = read_peers(daemon);
-        if (exit == TK_CLI_EXIT_ok)
-                exit = read_numbers(daemon);
-        if (exit == TK_CLI_EXIT_ok)
-                exit = read_places(daemon);
-        return exit;
+        const struct tk_settings *settings = &daemon->settings;
+        struct tk_server_config *config = &daemon->server_config;
+        tk_cli_listen_parse(settings->values[TK_SETTING_listen].text, daemon->address,
+                            sizeof(daemon->address), &config->port);
+        config->address = daemon->address;
+        config->socket_path = tk_settings_text(settings, TK_SETTING_socket);
+        config->verify_threads = (unsigned)tk_settings_number(settings, TK_SETTING_verify_threads);
+        config->workers = (unsigned)tk_settings_number(settings, TK_SETTING_workers);
+        config->behind_proxy = tk_settings_yes(settings, TK_SETTING_behind_proxy);
+        config->tls_cert = tk_settings_text(settings, TK_SETTING_tls_cert);
+        config->tls_key = tk_settings_text(settings, TK_SETTING_tls_key);
+        tk_cli_daemon_rules(daemon, settings, &config->rules);
+}
+
+static int read_settings(struct tk_cli_daemon *daemon)
+{
+        if (!tk_settings_read(daemon->run, say, &daemon->settings))
+                return TK_CLI_EXIT_usage;
+        tk_cli_daemon_log_level(&daemon->settings);
+        use_places(daemon);
+        use_server(daemon);
+        return TK_CLI_EXIT_ok;
 }
 
 /* ---- start ---- */
@@ -163,7 +79,7 @@ static int failed(enum tk_err err, const struct tk_fault *fault)
         return tk_cli_fail(exit, fault->field, fault->mend, "%s", fault->detail);
 }
 
-static int open_service(struct daemon *daemon)
+static int open_service(struct tk_cli_daemon *daemon)
 {
         struct tk_fault fault = {0};
         if (tk_random_init() != 0)
@@ -175,7 +91,7 @@ static int open_service(struct daemon *daemon)
         return err == TK_OK ? TK_CLI_EXIT_ok : failed(err, &fault);
 }
 
-static int start_server(struct daemon *daemon)
+static int start_server(struct tk_cli_daemon *daemon)
 {
         struct tk_fault fault = {0};
         daemon->server_config.service = daemon->service;
@@ -186,9 +102,9 @@ static int start_server(struct daemon *daemon)
 }
 
 /* Whole or not at all: whoever waits for the file reads the port at once. */
-static int write_port_file(const struct daemon *daemon)
+static int write_port_file(const struct tk_cli_daemon *daemon)
 {
-        const char *path = tk_cli_args_text(daemon->run, TK_CLI_OPTION_port_file, NULL);
+        const char *path = tk_settings_text(&daemon->settings, TK_SETTING_port_file);
         if (!path)
                 return TK_CLI_EXIT_ok;
         const char *draft = tk_arena_printf(daemon->run->arena, "%s.new", path).ptr;
@@ -203,13 +119,14 @@ static int write_port_file(const struct daemon *daemon)
         return TK_CLI_EXIT_ok;
 }
 
-static void say_listening(const struct daemon *daemon, bool hardened)
+static void say_listening(const struct tk_cli_daemon *daemon, bool hardened)
 {
         char port[16];
         snprintf(port, sizeof(port), "%u", (unsigned)tk_server_port(daemon->server));
         bool ipv6 = strchr(daemon->address, ':') != NULL;
-        printf("Tollkeeper " TK_VERSION " listens on http://%s%s%s:%s and %s\n", ipv6 ? "[" : "",
-               daemon->address, ipv6 ? "]" : "", port, daemon->server_config.socket_path);
+        printf("Tollkeeper " TK_VERSION " listens on http%s://%s%s%s:%s and %s\n",
+               daemon->server_config.tls_cert ? "s" : "", ipv6 ? "[" : "", daemon->address, ipv6 ? "]" : "",
+               port, daemon->server_config.socket_path);
         fflush(stdout);
         tk_cli_log(TK_CLI_LOG_INFO, "listening", "address", daemon->address, "port", port, "socket",
                    daemon->server_config.socket_path, "version", TK_VERSION, NULL);
@@ -228,7 +145,7 @@ static void allow_files(void)
         setrlimit(RLIMIT_NOFILE, &files); /* if not, the server makes do with fewer connections */
 }
 
-static int start(struct daemon *daemon)
+static int start(struct tk_cli_daemon *daemon)
 {
         allow_files();
         bool hardened = tk_cli_harden();
@@ -239,7 +156,7 @@ static int start(struct daemon *daemon)
                 exit = tk_cli_welcome_admin(&daemon->welcome, daemon->service);
         if (exit == TK_CLI_EXIT_ok)
                 say_listening(daemon, hardened);
-        if (exit == TK_CLI_EXIT_ok && tk_cli_args_has(daemon->run, TK_CLI_OPTION_demo))
+        if (exit == TK_CLI_EXIT_ok && tk_settings_yes(&daemon->settings, TK_SETTING_demo))
                 exit = tk_cli_welcome_demo(&daemon->welcome, daemon->service);
         if (exit == TK_CLI_EXIT_ok)
                 exit = write_port_file(daemon);
@@ -248,8 +165,8 @@ static int start(struct daemon *daemon)
 
 /* ---- run and stop ---- */
 
-/* Those that ask the daemon to stop; blocked before any thread begins, so that only the main thread takes them. */
-static sigset_t stop_signals(void)
+/* Those that the main thread waits for; blocked before any thread begins, so that no other takes them. */
+static sigset_t awaited_signals(void)
 {
         sigset_t set;
         sigemptyset(&set);
@@ -259,24 +176,39 @@ static sigset_t stop_signals(void)
         return set;
 }
 
-/* Tick once a second until a signal says stop. */
-static int wait_for_signal(struct tk_service *service)
+/* SIGHUP from a terminal that has gone, and not from somebody who wants a reload. */
+static bool hung_up(const siginfo_t *info)
 {
-        sigset_t set = stop_signals();
+        struct pollfd terminal = {.fd = STDIN_FILENO};
+        if (info->si_signo != SIGHUP)
+                return false;
+        return info->si_code == SI_KERNEL || (poll(&terminal, 1, 0) > 0 && (terminal.revents & POLLHUP) &&
+                                              !isatty(STDIN_FILENO) && errno == EIO);
+}
+
+/* Tick once a second, reload when asked, until a signal says stop. */
+static int wait_for_signal(struct tk_cli_daemon *daemon)
+{
+        sigset_t set = awaited_signals();
         for (;;) {
                 struct timespec second = {.tv_sec = 1};
-                int signal = sigtimedwait(&set, NULL, &second);
-                if (signal > 0)
+                siginfo_t info;
+                int signal = sigtimedwait(&set, &info, &second);
+                if (signal > 0 && (signal != SIGHUP || hung_up(&info)))
                         return signal;
-                tk_service_tick(service);
+                if (signal == SIGHUP)
+                        tk_cli_daemon_reload(daemon);
+                tk_service_tick(daemon->service);
+                tk_cli_notify_alive();
         }
 }
 
-static void stop(struct daemon *daemon, int signal)
+static void stop(struct tk_cli_daemon *daemon, int signal)
 {
+        tk_cli_notify("STOPPING=1");
         tk_cli_log(TK_CLI_LOG_INFO, "stopping", "signal", sigabbrev_np(signal), NULL);
         /* From here a second Ctrl-C does what it does to any program: the data is safe at every moment. */
-        sigset_t set = stop_signals();
+        sigset_t set = awaited_signals();
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
         tk_server_stop(daemon->server, STOP_GRACE_S);
         daemon->server = NULL;
@@ -284,22 +216,28 @@ static void stop(struct daemon *daemon, int signal)
 
 static int run_serve(const struct tk_cli_run *run)
 {
-        struct daemon *daemon = tk_arena_alloc(run->arena, sizeof(*daemon));
+        struct tk_cli_daemon *daemon = tk_arena_alloc(run->arena, sizeof(*daemon));
         if (!daemon)
                 return tk_cli_out_of_memory();
         daemon->run = run;
-        int exit = read_flags(daemon);
-        if (exit != TK_CLI_EXIT_ok)
+        int exit = read_settings(daemon);
+        if (exit != TK_CLI_EXIT_ok) {
+                tk_settings_fini(&daemon->settings);
                 return exit;
-        sigset_t set = stop_signals();
+        }
+        sigset_t set = awaited_signals();
         pthread_sigmask(SIG_BLOCK, &set, NULL);
         signal(SIGPIPE, SIG_IGN);
 
         exit = start(daemon);
         if (exit == TK_CLI_EXIT_ok)
-                stop(daemon, wait_for_signal(daemon->service));
+                tk_cli_notify("READY=1");
+        if (exit == TK_CLI_EXIT_ok)
+                stop(daemon, wait_for_signal(daemon));
         tk_server_stop(daemon->server, STOP_GRACE_S);
         tk_service_close(daemon->service);
+        tk_settings_fini(&daemon->now);
+        tk_settings_fini(&daemon->settings);
         if (exit == TK_CLI_EXIT_ok)
                 tk_cli_log(TK_CLI_LOG_INFO, "stopped", NULL);
         return exit;
@@ -310,14 +248,14 @@ static const struct tk_cli_command command[] = {{
         .notes = "The first start makes the data directory and prints the first admin key, once.\n"
                  "Ctrl-C or SIGTERM finishes what is in flight; a second Ctrl-C does not wait for it.\n"
                  "Behind a proxy, also one on this machine, say --behind-proxy: else everybody is believed.\n"
+                 "SIGHUP reads the settings and the certificate anew.\n"
                  "The log goes to standard error, in logfmt.",
         .example = "tollkeeper serve\n"
                    "tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8420 --lease 60\n"
-                   "tollkeeper serve --listen 10.1.0.5:8420 --behind-proxy --verify-peers 10.1.0.0/16",
-        .options = TK_CLI_HAS(serve_data) | TK_CLI_HAS(listen) | TK_CLI_HAS(behind_proxy) |
-                   TK_CLI_HAS(serve_socket) | TK_CLI_HAS(gate) | TK_CLI_HAS(verify_peers) |
-                   TK_CLI_HAS(verify_threads) | TK_CLI_HAS(workers) | TK_CLI_HAS(idle_timeout) |
-                   TK_CLI_HAS(lease) | TK_CLI_HAS(port_file) | TK_CLI_HAS(demo),
+                   "tollkeeper serve --listen 10.1.0.5:8443 --tls-cert chain.pem --tls-key key.pem\n"
+                   "tollkeeper serve --config none --listen 10.1.0.5:8420 --behind-proxy --verify-peers "
+                   "10.1.0.0/16",
+        .settings = true,
         .run = run_serve,
 }};
 

@@ -141,6 +141,23 @@ static int target_socket(const struct tk_cli_run *run, const char *path, const c
         return ret_target->socket_path ? TK_CLI_EXIT_ok : tk_cli_out_of_memory();
 }
 
+static const char *variable(const char *name)
+{
+        const char *value = getenv(name);
+        return value && value[0] != '\0' ? value : NULL;
+}
+
+/* Variables, then a daemon that runs here, then the one that the configuration file of this machine describes. */
+static void find_socket(const struct tk_cli_run *run, const char **inout_data, const char **inout_socket)
+{
+        *inout_socket = variable("TOLLKEEPER_SOCKET");
+        *inout_data = variable("TOLLKEEPER_DATA");
+        if (*inout_socket || *inout_data || access("./data/tollkeeper.sock", F_OK) == 0)
+                return;
+        *inout_socket = tk_settings_hint(run->arena, TK_SETTING_socket);
+        *inout_data = tk_settings_hint(run->arena, TK_SETTING_data);
+}
+
 static int find_address(const struct tk_cli_run *run, struct tk_cli_target *ret_target)
 {
         const char *url = tk_cli_args_text(run, TK_CLI_OPTION_url, NULL);
@@ -152,14 +169,15 @@ static int find_address(const struct tk_cli_run *run, struct tk_cli_target *ret_
                 url = getenv("TOLLKEEPER_URL");
         if (url && url[0] != '\0')
                 return target_url(run, url, ret_target);
-        if (!data)
-                data = getenv("TOLLKEEPER_DATA");
+        if (!data && !socket)
+                find_socket(run, &data, &socket);
         return target_socket(run, socket, data && data[0] != '\0' ? data : "./data", ret_target);
 }
 
 int tk_cli_target_resolve(const struct tk_cli_run *run, struct tk_cli_target *ret_target)
 {
-        *ret_target = (struct tk_cli_target){0};
+        *ret_target = (struct tk_cli_target){
+                .ca_file = tk_cli_args_text(run, TK_CLI_OPTION_ca_file, variable("TOLLKEEPER_CA_FILE"))};
         int exit = find_address(run, ret_target);
         if (exit != TK_CLI_EXIT_ok)
                 return exit;

@@ -11,6 +11,7 @@
 struct tk_cli_target {
         const char *socket_path;    /* NULL: over TCP */
         const char *url;            /* without a slash at the end */
+        const char *ca_file;        /* NULL: the system's authorities */
         bool local;                 /* on this machine: no proxy stands between */
         struct tk_secret admin_key; /* empty: none */
 };

@@ -19,6 +19,7 @@ static const struct tk_caller by_the_system = {
         .actor = TK_STR("system"),
         .source = TK_STR("local"),
         .scopes = TK_STR("*"),
+        .root = true,
 };
 
 static int failed(const struct tk_fault *fault)

@@ -54,9 +54,9 @@ enum tk_period_kind {
 /*
  * The period that holds now_s: start <= now_s < end.
  *   length_s  for TK_PERIOD_FIXED, at least 1; ignored otherwise
- *   anchor_s  0: calendar periods begin at UTC boundaries, fixed ones at the Unix epoch.
- *             else: periods begin at this instant and repeat; a month begins on the anchor's day and time, or on the last
- *             day of a shorter month (31 January, 28 February, 31 March: the day is never lost).
+ *   anchor_s  0: calendar periods begin at UTC boundaries, fixed ones at the Unix epoch. else: periods begin
+ *             at this instant and repeat; a month begins on the anchor's day and time, or on the last day of
+ *             a shorter month (31 January, 28 February, 31 March: the day is never lost).
  * now_s before the anchor belongs to an earlier period, reckoned backwards.
  */
 void tk_period_at(enum tk_period_kind kind, int64_t length_s, int64_t anchor_s, int64_t now_s,

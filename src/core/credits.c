@@ -35,11 +35,15 @@ void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credi
                       struct tk_offer *ret_offer)
 {
         ret_offer->seen = tk_slot_of(tk_slot_read(slot));
+        ret_offer->beyond = false;
+        ret_offer->period_s = ret_offer->period_end_s = 0;
+        if (__builtin_expect(tk_offer_closed(ret_offer), false)) {
+                ret_offer->wait_ns = TK_NEVER;
+                return;
+        }
         ret_offer->wait_ns = cost > left(&ret_offer->seen, credits) ? TK_NEVER : 0;
         ret_offer->charged = (struct tk_slot){.lo = taken(&ret_offer->seen, credits) + cost,
                                               .hi = gone(&ret_offer->seen, credits)};
-        ret_offer->beyond = false;
-        ret_offer->period_s = ret_offer->period_end_s = 0;
 }
 
 void tk_credits_describe(const struct tk_slot *value, const struct tk_credits *credits,

@@ -46,7 +46,8 @@ void tk_sha256(const void *bytes, size_t len, uint8_t ret_hash[32]);
 
 /*
  * A value that proves which pepper a version has without revealing it: the first 8 bytes of
- * HMAC-SHA-256(pepper, "tollkeeper pepper check"). Kept in the registry so that a wrong pepper file is noticed at start.
+ * HMAC-SHA-256(pepper, "tollkeeper pepper check"). Kept in the registry so that a wrong pepper file is
+ * noticed at start.
  */
 bool tk_pepper_check(const struct tk_pepper_set *set, unsigned version, uint8_t ret_check[8]);
 

@@ -20,6 +20,7 @@
         X(method_not_allowed, 405, TK_INVALID, "The path does not take this method")                         \
         X(conflict, 409, TK_CONFLICT, "It collides with what exists")                                        \
         X(wrong_state, 409, TK_CONFLICT, "The object's state does not allow this")                           \
+        X(last_admin, 409, TK_CONFLICT, "Nobody could issue admin keys any more")                            \
         X(stale, 412, TK_STALE, "The object changed since it was read")                                      \
         X(too_large, 413, TK_INVALID, "The request is too large")                                            \
         X(unsupported_media_type, 415, TK_INVALID, "The body must be application/json")                      \

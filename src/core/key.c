@@ -87,7 +87,7 @@ bool tk_key_parse(struct tk_str presented, struct tk_key_parts *ret_parts)
         return true;
 }
 
-/* The low 47 bits of SipHash-2-4 of the secret characters; its bytes are read least significant first. */
+/* SipHash-2-4; its bytes are read least significant first. */
 uint64_t tk_key_mask_hash(const struct tk_key_mask *mask, const void *bytes, size_t len)
 {
         uint8_t hash[crypto_shorthash_BYTES];

@@ -51,15 +51,17 @@ bool tk_key_tag_valid(struct tk_str tag);
 bool tk_key_parse(struct tk_str presented, struct tk_key_parts *ret_parts);
 
 /*
- * Where locator and secret would stand if it is a key: enough to find its line, whose digest then proves all of it at once. Proves
- * nothing itself, so what is not found by it needs tk_key_parse(). Sets all parts but prefix and tag.
- * False when a line cannot be found by it: too short, no `_` before the body, a locator that is none.
+ * Where locator and secret would stand if it is a key: enough to find its line, whose digest then proves all
+ * of it at once. Proves nothing itself, so what is not found by it needs tk_key_parse(). Sets all parts but
+ * prefix and tag. False when a line cannot be found by it: too short, no `_` before the body, a locator that
+ * is none.
  */
 bool tk_key_glance(struct tk_str presented, struct tk_key_parts *ret_parts);
 
 /*
- * Number and pepper version from the locator of a key that was glanced at or parsed: base62 value, below 2^47, xor the low 47 bits of
- * SipHash-2-4(mask, secret characters); number = value >> 4, pepper version = value & 15.
+ * Number and pepper version from the locator of a key that was glanced at or parsed: base62 value, below
+ * 2^47, xor the low 47 bits of SipHash-2-4(mask, secret characters); number = value >> 4, pepper version =
+ * value & 15.
  * For a key that was not minted with this mask the result is noise: the digest decides.
  */
 void tk_key_locate(const struct tk_key_parts *parts, const struct tk_key_mask *mask, uint64_t *ret_number,
@@ -83,9 +85,9 @@ enum tk_err tk_key_mint(struct tk_str prefix, struct tk_str tag, uint64_t number
 void tk_key_hint(const struct tk_key_parts *parts, char ret_hint[TK_KEY_HINT_MAX]);
 
 /*
- * For texts that quote what somebody typed or sent, where a key may stand in the place of a name: cut each, in place, to its
- * hint and `...`. What looks like one is 20 or more letters and digits after a `_`: also a key with a slip in it, with its
- * end cut off, or of another system. Returns whether there was any.
+ * For texts that quote what somebody typed or sent, where a key may stand in the place of a name: cut each,
+ * in place, to its hint and `...`. What looks like one is 20 or more letters and digits after a `_`: also a
+ * key with a slip in it, with its end cut off, or of another system. Returns whether there was any.
  */
 bool tk_key_hide(char *text);
 

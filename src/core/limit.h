@@ -3,7 +3,7 @@
  * processes on one slot. Exact from 1 a month to 10^9 a second for any cost (DESIGN.md section 6).
  *
  * Why 128 bits: a token bucket is exact when time is counted in units of 1/N' ns, N' and W' being limit and window in
- * lowest terms: one unit of cost is then exactly W' of them. Nanoseconds since 1970 times N' outgrow 64 bits.
+ * lowest terms: one unit of cost is then exactly W' of them. Nanoseconds of a clock times N' outgrow 64 bits.
  */
 #ifndef TK_CORE_LIMIT_H
 #define TK_CORE_LIMIT_H
@@ -27,10 +27,10 @@
 
 /*
  * The shared state of one limit: 16 bytes, compared and exchanged as a whole.
- *   rate:    the theoretical arrival time in units of 1/N' ns since 1970, as one 128-bit number (lo, hi)
+ *   rate:    the theoretical arrival time in units of 1/N' ns of the boot clock, as one 128-bit number (lo, hi)
  *   window:  lo = units used, hi = the label of the period they were used in (tk_window_label)
  *   credits: lo = units spent, ever, hi = units gone, ever, when it was charged last
- * All zero is a fresh limit.
+ * All zero is a fresh limit. The two highest bits are none of these: they say that the limit moves to another slot (core/slot.h).
  */
 struct tk_slot {
         _Alignas(16) uint64_t lo;
@@ -58,6 +58,15 @@ struct tk_offer {
         int64_t period_s;       /* windows: the period's start and end */
         int64_t period_end_s;
 };
+
+/*
+ * Whether the limit moves to another slot: then wait_ns is TK_NEVER, and nothing else of the offer holds. Neither an admission nor a
+ * refusal follows from that: ask again where it is then (docs/decisions/0012).
+ */
+static inline bool tk_offer_closed(const struct tk_offer *offer)
+{
+        return offer->seen.hi >> 63;
+}
 
 /* Charge what was offered; false, and nothing charged, when the slot has changed since: look again. */
 bool tk_offer_take(struct tk_slot *slot, const struct tk_offer *offer);
@@ -120,7 +129,10 @@ void tk_rate_carry(const struct tk_slot *from, const struct tk_rate *from_rate, 
 
 /* ---- window: at most `limit` units a period ---- */
 
-/* That the clock which gives now_ns was put back: when last, by itself as it is since, and how often. All zero: never. */
+/*
+ * That the clock which gives now_ns was put back: when last, by itself as it is now (a step forward moves that, too), and how often. All
+ * zero: never.
+ */
 struct tk_put_back {
         int64_t at_s;
         uint16_t times;
@@ -140,6 +152,8 @@ struct tk_window {
  */
 #define TK_WINDOW_PERIOD_BITS 48
 
+#define TK_WINDOW_TIMES_MAX 16383 /* above it are a slot's top bits */
+
 static inline uint64_t tk_window_label(uint16_t times_back, int64_t period_s)
 {
         return (uint64_t)times_back << TK_WINDOW_PERIOD_BITS | (uint64_t)period_s;
@@ -158,12 +172,12 @@ static inline int64_t tk_window_label_period_s(uint64_t label)
 /*
  * As tk_rate_admit, without its clamp. A period never goes back by itself: when the slot holds a later label than now_ns gives,
  * that one counts, however late, so that nothing is admitted twice. What was charged to a later period before the clock was put
- * back counts until the period ends that it was put back into, then no longer. A slot that holds garbage may refuse for ever (wait_ns
- * TK_NEVER), but never over-admits.
+ * back counts until the period ends that it was put back into; and again when its own begins, until one length after the clock was
+ * put back. A slot that holds garbage may refuse for ever (wait_ns TK_NEVER), but never over-admits.
  *   ret_label  that was charged, for tk_window_refund
  */
 bool tk_window_admit(struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns, uint64_t cost,
-                     struct tk_limit_state *ret_state, int64_t *ret_label);
+                     struct tk_limit_state *ret_state, uint64_t *ret_label);
 
 bool tk_window_peek(const struct tk_slot *slot, const struct tk_window *window, uint64_t now_ns,
                     uint64_t cost, struct tk_limit_state *ret_state);
@@ -176,8 +190,8 @@ void tk_window_offer(const struct tk_slot *slot, const struct tk_window *window,
 void tk_window_describe(const struct tk_slot *value, const struct tk_window *window, uint64_t now_ns,
                         const struct tk_offer *offer, struct tk_limit_state *ret_state);
 
-/* Give back `cost` charged under this label; nothing when the slot has moved to another or holds less than that. */
-void tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost);
+/* Give back `cost` charged under this label. False, and nothing given back: the slot has another, holds less than that, or is closed. */
+bool tk_window_refund(struct tk_slot *slot, uint64_t label, uint64_t cost);
 
 /* ---- credits: granted minus spent, both cumulative ---- */
 
@@ -193,7 +207,9 @@ void tk_window_refund(struct tk_slot *slot, int64_t label, uint64_t cost);
 struct tk_credits {
         uint64_t granted, gone; /* units, ever: to TK_LIMIT_CREDITS_MAX */
 };
-#define TK_LIMIT_CREDITS_MAX (UINT64_C(1) << 62) /* a charge on top of it does not wrap */
+#define TK_LIMIT_CREDITS_MAX                                                                                 \
+        ((UINT64_C(1) << 62) -                                                                               \
+         1) /* a charge on top of it does not wrap, and it leaves a slot's top bits alone */
 
 /* A look; changes nothing. wait_ns is 0 or TK_NEVER. */
 void tk_credits_offer(const struct tk_slot *slot, const struct tk_credits *credits, uint64_t cost,

@@ -1,6 +1,6 @@
 /*
- * Little-endian numbers in bytes of any alignment, for stored formats. Compilers make one load or store of each where the machine
- * is little-endian. Pure.
+ * Little-endian numbers in bytes of any alignment, for stored formats. Compilers make one load or store of
+ * each where the machine is little-endian. Pure.
  */
 #ifndef TK_CORE_LITTLE_H
 #define TK_CORE_LITTLE_H

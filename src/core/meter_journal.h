@@ -1,7 +1,8 @@
 /*
- * The bytes of the meters' journal: its header, its frames, and reading them from whatever holds them. The format, and which frames
- * count: docs/formats/meter-journal.md. Pure but for the function that the reader is given; the file itself is
- * service/meter_log.c's. What is read is taken for hostile: memory is bounded by one frame, work by the file's length.
+ * The bytes of the meters' journal: its header, its frames, and reading them from whatever holds them. The
+ * format, and which frames count: docs/formats/meter-journal.md. Pure but for the function that the reader is
+ * given; the file itself is service/meter_log.c's. What is read is taken for hostile: memory is bounded by
+ * one frame, work by the file's length.
  */
 #ifndef TK_CORE_METER_JOURNAL_H
 #define TK_CORE_METER_JOURNAL_H
@@ -57,8 +58,8 @@ enum tk_err tk_meter_reader_init(struct tk_meter_reader *ret_reader,
 void tk_meter_reader_fini(struct tk_meter_reader *reader);
 
 /*
- * The next frame that counts, and its records, valid until the next call. TK_NOT_FOUND: there is no more, and `end` is where to go on
- * writing. TK_NOMEM; TK_IO: what read_at said.
+ * The next frame that counts, and its records, valid until the next call. TK_NOT_FOUND: there is no more, and
+ * `end` is where to go on writing. TK_NOMEM; TK_IO: what read_at said.
  */
 enum tk_err tk_meter_reader_next(struct tk_meter_reader *reader, struct tk_meter_frame *ret_frame,
                                  const uint8_t **ret_payload);

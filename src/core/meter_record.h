@@ -1,7 +1,8 @@
 /*
- * What one meter held, as it is stored: by owner, with absolute values and with what gives each its meaning, so that a gate which is
- * made anew and lays its meters out differently can be given it back. The bytes: docs/formats/meter-journal.md, record. Pure.
- * Used by the meters' journal, by the registry's usage rows and by the gate, which reads and raises meters.
+ * What one meter held, as it is stored: by owner, with absolute values and with what gives each its meaning,
+ * so that a gate which is made anew and lays its meters out differently can be given it back. The bytes:
+ * docs/formats/meter-journal.md, record. Pure. Used by the meters' journal, by the registry's usage rows and
+ * by the gate, which reads and raises meters.
  */
 #ifndef TK_CORE_METER_RECORD_H
 #define TK_CORE_METER_RECORD_H
@@ -70,8 +71,8 @@ bool tk_meter_limits_decode(const uint8_t *bytes, size_t len, uint32_t count,
                             struct tk_meter_record *inout_record);
 
 /*
- * A running total of 64 bits and a count modulo 2^32 of the same thing: the total as it is now. A count that seems to be behind the
- * total changes nothing.
+ * A running total of 64 bits and a count modulo 2^32 of the same thing: the total as it is now. A count that
+ * seems to be behind the total changes nothing.
  */
 static inline uint64_t tk_meter_total(uint64_t total, uint32_t count)
 {

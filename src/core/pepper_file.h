@@ -20,12 +20,15 @@ void tk_pepper_file_fini(struct tk_pepper_file *file); /* wipes */
 
 /*
  * Read the file's text, which the caller wipes. On success whoever has *ret_file ends it with tk_pepper_file_fini().
- * TK_CORRUPT: it is not of the format; ret_file then holds no secret, and *ret_why says what is wrong, as the end of a sentence
- * that begins with the file (static storage; never a part of the text).
+ * TK_CORRUPT: it is not of the format; ret_file then holds no secret, and *ret_why says what is wrong, as the
+ * end of a sentence that begins with the file (static storage; never a part of the text).
  */
 enum tk_err tk_pepper_file_parse(struct tk_str text, struct tk_pepper_file *ret_file, const char **ret_why);
 
-/* Whether `newer` has the same mask, and each pepper that `older` has: nothing that could be verified before is lost. */
+/*
+ * Whether `newer` has the same mask, and each pepper that `older` has: nothing that could be verified before
+ * is lost.
+ */
 bool tk_pepper_file_extends(const struct tk_pepper_file *newer, const struct tk_pepper_file *older);
 
 #endif

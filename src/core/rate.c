@@ -106,9 +106,14 @@ void tk_rate_offer(struct tk_slot *slot, const struct tk_rate *rate, uint64_t no
                    struct tk_offer *ret_offer)
 {
         tk_u128 stored = tk_slot_read(slot);
-        struct bucket bucket = read_bucket(stored, rate, now_ns);
 
         ret_offer->seen = tk_slot_of(stored);
+        if (__builtin_expect(tk_slot_closed(stored), false)) {
+                ret_offer->beyond = false;
+                ret_offer->wait_ns = TK_NEVER;
+                return;
+        }
+        struct bucket bucket = read_bucket(stored, rate, now_ns);
         ret_offer->beyond = bucket.filled < stored;
         ret_offer->wait_ns = wait_ns(&bucket, rate, cost);
         if (ret_offer->wait_ns == 0)
@@ -121,7 +126,7 @@ void tk_rate_lower(struct tk_slot *slot, const struct tk_slot *seen, const struc
         tk_u128 stored = tk_slot_value(seen);
         struct bucket bucket = read_bucket(stored, rate, now_ns);
 
-        if (bucket.filled < stored)
+        if (bucket.filled < stored && !tk_slot_closed(stored))
                 tk_slot_exchange(slot, &stored, bucket.filled);
 }
 

@@ -1,6 +1,7 @@
 /*
- * Bounds and growth of one shared file. Deciders call the readers from any thread; the daemon's publisher alone reserves
- * and announces, from one thread. Never shrinks a file: a hole is a SIGBUS in every process that has it mapped.
+ * Bounds and growth of one shared file. Deciders call the readers from any thread; the daemon's publisher
+ * alone reserves and announces, from one thread. Never shrinks a file: a hole is a SIGBUS in every process
+ * that has it mapped.
  */
 #include "gate/area.h"
 

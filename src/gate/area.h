@@ -23,7 +23,10 @@ struct tk_area {
         int fd; /* the daemon's, for growth; of `events` also a decider's, for locks; else -1 */
 };
 
-/* Look at the announced bound again: whether lines up to end_line (exclusive) are in use. False too when the word is damaged. */
+/*
+ * Look at the announced bound again: whether lines up to end_line (exclusive) are in use. False too when the
+ * word is damaged.
+ */
 bool tk_area_refresh(struct tk_area *area, uint64_t end_line);
 
 /* Whether `count` lines from `line` on may be touched. Any thread. */
@@ -46,8 +49,8 @@ uint64_t tk_area_used(const struct tk_area *area);
 uint64_t tk_area_capacity(const struct tk_area *area);
 
 /*
- * The daemon: give memory to all lines below end_line and announce the capacity. TK_FULL, and nothing changed, when the file system
- * or the reserve has no room; TK_IO when it refuses otherwise.
+ * The daemon: give memory to all lines below end_line and announce the capacity. TK_FULL, and nothing
+ * changed, when the file system or the reserve has no room; TK_IO when it refuses otherwise.
  */
 enum tk_err tk_area_reserve(struct tk_area *area, uint64_t end_line);
 

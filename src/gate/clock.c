@@ -1,7 +1,7 @@
 /*
  * Gate time: follows the wall clock by an offset to the boot clock, which nobody sets. One thread, the publisher's, about once a
  * second; deciders read the words that it stores (files.c). A step of the wall clock is held until it is confirmed, and a step back
- * is told to deciders, so that no period is admitted twice: docs/decisions/0008. All it knows is in the header of `keys`, so that the
+ * is told to deciders, and moved with each step forward, so that no period is admitted twice: docs/decisions/0008. All it knows is in the header of `keys`, so that the
  * next daemon goes on where this one was killed.
  */
 #include "gate/publisher.h"
@@ -56,15 +56,31 @@ static void finish_step_back(struct tk_format_header *keys, uint64_t boot_ms)
         forget_pending(keys);
 }
 
+static void set_back_at(struct tk_format_header *keys, uint64_t at_s)
+{
+        uint64_t times = TK_TIME_BACK_TIMES(get(&keys->time_back));
+        set(&keys->time_back,
+            TK_TIME_BACK(at_s < TK_TIME_BACK_AT_S_MAX ? at_s : TK_TIME_BACK_AT_S_MAX, times));
+}
+
 /*
- * Forwards: one store, and a step that is lost with the daemon before it is met again by the next one. Back: the offset before the
- * count, as deciders read the count first.
+ * When time was put back moves with it, so that it stays as long ago as it is; and before it, as deciders look whether it is still the same when
+ * they have read the offset. A step that is lost with the daemon before it is met again by the next one.
  */
+static void follow_forward(struct tk_format_header *keys, uint64_t offset_ms)
+{
+        uint64_t back = get(&keys->time_back), by_ms = offset_ms - get(&keys->time_offset_ms);
+        forget_pending(keys);
+        if (TK_TIME_BACK_TIMES(back) > 0)
+                set_back_at(keys, (uint64_t)TK_TIME_BACK_AT_S(back) + by_ms / 1000);
+        set(&keys->time_offset_ms, offset_ms);
+}
+
+/* Back: the offset before the count, as deciders read the count first. */
 static void follow_step(struct tk_format_header *keys, uint64_t offset_ms, uint64_t boot_ms)
 {
         if (offset_ms > get(&keys->time_offset_ms)) {
-                forget_pending(keys);
-                set(&keys->time_offset_ms, offset_ms);
+                follow_forward(keys, offset_ms);
                 return;
         }
         if (!may_go_back(keys, boot_ms + offset_ms))
@@ -90,12 +106,29 @@ static uint64_t boot_ms_now(const struct tk_publisher *publisher)
         return tk_files_now(&publisher->files).boot_ns / NS_PER_MS;
 }
 
-/* A step back that a killed daemon began. A step that is merely pending is further off than a slew. */
+/*
+ * A step that a killed daemon began. Back: one that is merely pending is further off than a slew. Forward: time was put back in the future; a slew
+ * puts it there, too, but not by a second.
+ */
 static void recover(struct tk_format_header *keys, uint64_t boot_ms)
 {
         uint64_t pending_ms = get(&keys->time_pending_ms);
         if (pending_ms != 0 && pending_ms == get(&keys->time_offset_ms))
                 finish_step_back(keys, boot_ms);
+        uint64_t gate_s = (boot_ms + get(&keys->time_offset_ms)) / 1000;
+        if ((uint64_t)TK_TIME_BACK_AT_S(get(&keys->time_back)) > gate_s + 1)
+                set_back_at(keys, gate_s);
+}
+
+bool tk_clock_count_step_back(struct tk_publisher *publisher)
+{
+        struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
+        uint64_t back = get(&keys->time_back);
+        struct tk_moment now = tk_files_now(&publisher->files);
+        if (!may_go_back(keys, now.gate_ns / NS_PER_MS))
+                return false;
+        set(&keys->time_back, TK_TIME_BACK(now.gate_ns / TK_NS_PER_S, TK_TIME_BACK_TIMES(back) + 1));
+        return true;
 }
 
 void tk_clock_follow(struct tk_publisher *publisher, uint64_t wall_ns)

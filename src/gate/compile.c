@@ -1,6 +1,7 @@
 /*
- * From a key's or a subscription's definition to the policy that deciders read: scopes to bits, limits to the arithmetic's own
- * numbers, texts behind the arrays. One thread, the publisher's. Never changes what is in force: it only makes a record.
+ * From a key's or a subscription's definition to the policy that deciders read: scopes to bits, limits to the
+ * arithmetic's own numbers, texts behind the arrays. One thread, the publisher's. Never changes what is in
+ * force: it only makes a record.
  */
 #include "gate/publisher.h"
 
@@ -10,7 +11,10 @@
 
 #define PATTERN_WORDS (TK_POLICY_PATTERNS_MAX / 64)
 
-/* A policy under construction in scratch. `fits` turns false when it grew too large, and then nothing more is written. */
+/*
+ * A policy under construction in scratch. `fits` turns false when it grew too large, and then nothing more is
+ * written.
+ */
 struct builder {
         struct tk_format_policy *policy;
         bool fits;

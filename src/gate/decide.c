@@ -4,6 +4,7 @@
  * about stands in lookup.c, restrict.c and limits.c; here are those that only look at the key's words.
  */
 #include "gate/events.h"
+#include "gate/forward.h"
 #include "gate/request.h"
 #include "gate/reserve.h"
 
@@ -61,6 +62,22 @@ bool tk_check_available(struct tk_request *request)
 
 /* ---- the walk ---- */
 
+static void begin_checks(struct tk_request *request)
+{
+        const struct tk_ask *ask = request->ask;
+        const struct tk_files *files = &request->gate->files;
+        request->now = ask->now_ns ? tk_files_moment(files, ask->now_ns) : tk_files_now(files);
+        request->now_s = (int64_t)(request->now.gate_ns / TK_NS_PER_S);
+        request->subscription_control = 0;
+        request->anchor_s = 0;
+        request->limits_looked_at = request->closed = false;
+        memset(request->of_kind, 0, sizeof request->of_kind);
+        request->refused_kinds = 0;
+        request->limit_count = request->named_count = 0;
+        request->reservation = NULL;
+        request->damage = NULL;
+}
+
 void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const struct tk_ask *ask,
                      struct tk_answer *answer)
 {
@@ -71,18 +88,10 @@ void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const
         ret_request->number = 0;
         ret_request->found = false;
         tk_request_locate(ret_request);
-        ret_request->now =
-                ask->now_ns ? tk_files_moment(&gate->files, ask->now_ns) : tk_files_now(&gate->files);
-        ret_request->now_s = (int64_t)(ret_request->now.gate_ns / TK_NS_PER_S);
-        ret_request->subscription_control = 0;
-        ret_request->anchor_s = 0;
         ret_request->rehearsal = false;
-        ret_request->limits_looked_at = false;
-        memset(ret_request->of_kind, 0, sizeof ret_request->of_kind);
-        ret_request->refused_kinds = 0;
-        ret_request->limit_count = ret_request->named_count = 0;
-        ret_request->reservation = NULL;
-        ret_request->damage = NULL;
+        ret_request->waits = true;
+        ret_request->turns = 0;
+        begin_checks(ret_request);
 }
 
 /* In the order of the checks. */
@@ -112,9 +121,27 @@ static enum tk_code first_refusal(struct tk_request *request)
         return TK_CODE_valid;
 }
 
+/*
+ * The publisher has closed a limit, and is about to store the binding that names its successor: ask anew, from the key's line on. Normally
+ * that takes a microsecond; where the publisher is preempted or killed just then, it is given up, and what is not enforced is left out.
+ */
+static __attribute__((noinline, cold)) enum tk_code decide_anew(struct tk_request *request)
+{
+        enum tk_code code;
+        do {
+                request->waits = tk_forward_wait(&request->gate->files, &request->turns);
+                memset(request->answer, 0, offsetof(struct tk_answer, limits));
+                begin_checks(request);
+                code = first_refusal(request);
+        } while (request->closed && request->waits);
+        return code;
+}
+
 void tk_request_decide(struct tk_request *request)
 {
         enum tk_code code = first_refusal(request);
+        if (__builtin_expect(request->closed, false))
+                code = decide_anew(request);
         request->answer->code = code;
         if (request->damage) {
                 request->answer->code = TK_CODE_unavailable;

@@ -1,6 +1,6 @@
 /*
- * The gate directory: made or opened safely, and locked. Called at start, by the daemon and by deciders, from one thread.
- * Never looks at the files of the gate.
+ * The gate directory: made or opened safely, and locked. Called at start, by the daemon and by deciders, from
+ * one thread. Never looks at the files of the gate.
  */
 #include "gate/dir.h"
 

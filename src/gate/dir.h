@@ -1,6 +1,6 @@
 /*
- * The gate directory itself: who may own it, and the lock that makes a daemon the only one. Called at start, from one thread.
- * Never looks at the files of the gate.
+ * The gate directory itself: who may own it, and the lock that makes a daemon the only one. Called at start,
+ * from one thread. Never looks at the files of the gate.
  */
 #ifndef TK_GATE_DIR_H
 #define TK_GATE_DIR_H
@@ -17,7 +17,10 @@
  */
 enum tk_err tk_dir_open(const char *path, bool create, int *ret_fd, struct tk_fault *fault);
 
-/* Take the daemon's lock; held until ret_fd is closed, also by the death of the process. TK_BUSY: another daemon has it. */
+/*
+ * Take the daemon's lock; held until ret_fd is closed, also by the death of the process. TK_BUSY: another
+ * daemon has it.
+ */
 enum tk_err tk_dir_lock(int dir_fd, int *ret_fd, struct tk_fault *fault);
 
 #endif

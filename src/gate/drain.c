@@ -1,6 +1,7 @@
 /*
- * Taking events (drain.h). Each ring is read up to its head as it was at the start of its turn, in pieces that are copied before they
- * are looked at, the writer getting their room back meanwhile. Where head and tail cannot be, the ring is taken up again at its head.
+ * Taking events (drain.h). Each ring is read up to its head as it was at the start of its turn, in pieces
+ * that are copied before they are looked at, the writer getting their room back meanwhile. Where head and
+ * tail cannot be, the ring is taken up again at its head.
  */
 #include "gate/drain.h"
 
@@ -149,7 +150,10 @@ static void count_dropped(struct pass *pass, const _Atomic uint64_t *word, uint6
         }
 }
 
-/* A line changes under the copy only where somebody breaks the rules; each word is then still one that somebody wrote. */
+/*
+ * A line changes under the copy only where somebody breaks the rules; each word is then still one that
+ * somebody wrote.
+ */
 static void copy_event(const struct tk_format_event *event, struct tk_format_event *ret_copy)
 {
         const _Atomic uint64_t *from = (const void *)event;
@@ -256,7 +260,10 @@ void tk_drain_survey(struct tk_drain *drain)
         uint32_t used = 0;
         for (uint32_t i = 0; i < drain->rings.count; i++) {
                 struct tk_format_ring *ring = tk_rings_at(&drain->rings, i);
-                /* Read before the lock is: a new owner writes its own after it has locked, and the exchange then fails. */
+                /*
+                 * Read before the lock is: a new owner writes its own after it has locked, and the exchange
+                 * then fails.
+                 */
                 uint32_t pid = atomic_load_explicit(&ring->owner_pid, memory_order_relaxed);
                 bool claimed;
                 bool free = is_free(&drain->rings, i, &claimed);

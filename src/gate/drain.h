@@ -1,7 +1,8 @@
 /*
- * The daemon's end of the rings: takes the events that deciders write, checks them, counts them and hands them on. What stands in the
- * rings is hostile: any decider may have written anything there, at any moment, also while it is read. The drain believes its own
- * copy of how far it has read and nothing else. One thread passes at a time; counters are read by any. Never waits for a decider.
+ * The daemon's end of the rings: takes the events that deciders write, checks them, counts them and hands
+ * them on. What stands in the rings is hostile: any decider may have written anything there, at any moment,
+ * also while it is read. The drain believes its own copy of how far it has read and nothing else. One thread
+ * passes at a time; counters are read by any. Never waits for a decider.
  */
 #ifndef TK_GATE_DRAIN_H
 #define TK_GATE_DRAIN_H
@@ -13,14 +14,17 @@ struct tk_drain;
 struct tk_files; /* gate/files.h; those of a publisher: tk_publisher_files() */
 
 /*
- * Open the rings of a set of files, writable for the daemon and borrowed until tk_drain_close(). What is in the rings already is
- * taken by the first pass.
+ * Open the rings of a set of files, writable for the daemon and borrowed until tk_drain_close(). What is in
+ * the rings already is taken by the first pass.
  * TK_NOMEM; TK_CORRUPT: the file has no rings.
  */
 enum tk_err tk_drain_open(struct tk_files *files, struct tk_drain **ret_drain);
 void tk_drain_close(struct tk_drain *drain);
 
-/* Whom events are handed to: those of one ring in the order in which they were written, those of different ones in any. */
+/*
+ * Whom events are handed to: those of one ring in the order in which they were written, those of different
+ * ones in any.
+ */
 struct tk_drain_visitor {
         void (*visit)(void *context, const struct tk_event *event);
         void *context;
@@ -30,8 +34,9 @@ struct tk_drain_visitor {
 struct tk_drain_pass {
         uint64_t events; /* handed on */
         /*
-         * Since the pass before there may have been decisions whose events nobody will see: no ring or no room for them, a ring
-         * that held something else, a process that was killed with a ring, or a drain that has just been opened.
+         * Since the pass before there may have been decisions whose events nobody will see: no ring or no
+         * room for them, a ring that held something else, a process that was killed with a ring, or a drain
+         * that has just been opened.
          */
         bool lost;
         uint32_t fullest_permille; /* of the fullest ring, as it was found */
@@ -46,8 +51,9 @@ void tk_drain_pass(struct tk_drain *drain, uint64_t now_ns, const struct tk_drai
                    struct tk_drain_pass *ret_pass);
 
 /*
- * About once a second, by the thread that passes: which rings are claimed, and by processes that live? One system call a ring. Whoever
- * was killed may have charged a request and not written its event: the next pass says that something was lost.
+ * About once a second, by the thread that passes: which rings are claimed, and by processes that live? One
+ * system call a ring. Whoever was killed may have charged a request and not written its event: the next pass
+ * says that something was lost.
  */
 void tk_drain_survey(struct tk_drain *drain);
 

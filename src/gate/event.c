@@ -1,5 +1,6 @@
 /*
- * Unpacking an event (event.h). Every field is compared with what the writer can have meant: events.c says what that is.
+ * Unpacking an event (event.h). Every field is compared with what the writer can have meant: events.c says
+ * what that is.
  */
 #include "gate/event.h"
 

@@ -1,6 +1,6 @@
 /*
- * One event, as whoever reads it out of a ring gets it: unpacked, and believed in nothing that can be checked. Pure; any thread.
- * The layout in memory is format.h's.
+ * One event, as whoever reads it out of a ring gets it: unpacked, and believed in nothing that can be
+ * checked. Pure; any thread. The layout in memory is format.h's.
  */
 #ifndef TK_GATE_EVENT_H
 #define TK_GATE_EVENT_H
@@ -9,7 +9,10 @@
 #include "core/decision.h"
 #include "gate/format.h"
 
-/* A decision, or the settlement of a reservation: flags TK_EVENT_SETTLED and TK_EVENT_RELEASED, with the cost that stayed. */
+/*
+ * A decision, or the settlement of a reservation: flags TK_EVENT_SETTLED and TK_EVENT_RELEASED, with the cost
+ * that stayed.
+ */
 struct tk_event {
         uint64_t time_ns; /* gate time */
         uint64_t
@@ -31,8 +34,8 @@ struct tk_event_bounds {
 };
 
 /*
- * Unpack and check. False: it is none that the gate writes within these bounds, and *ret_event is not set. Does not look at the
- * policy arena: references may still lead nowhere.
+ * Unpack and check. False: it is none that the gate writes within these bounds, and *ret_event is not set.
+ * Does not look at the policy arena: references may still lead nowhere.
  */
 bool tk_event_decode(const struct tk_format_event *event, const struct tk_event_bounds *bounds,
                      struct tk_event *ret_event);

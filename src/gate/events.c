@@ -1,6 +1,6 @@
 /*
- * Writing events (events.h): into the next line of the thread's ring, then its head, which makes the event the daemon's. The line is
- * the thread's alone until then, so it is written plainly.
+ * Writing events (events.h): into the next line of the thread's ring, then its head, which makes the event
+ * the daemon's. The line is the thread's alone until then, so it is written plainly.
  */
 #include "gate/events.h"
 
@@ -13,7 +13,10 @@ static void lose(struct tk_gate *gate)
                 atomic_fetch_add_explicit(&pool->dropped, 1, memory_order_relaxed);
 }
 
-/* Whether the daemon has taken an event since the ring was found full. Its line is read only then: it would come from another core. */
+/*
+ * Whether the daemon has taken an event since the ring was found full. Its line is read only then: it would
+ * come from another core.
+ */
 static bool has_room(struct tk_seat *seat)
 {
         if (seat->head - seat->tail <= seat->mask)

@@ -1,6 +1,7 @@
 /*
- * The record of each decision, for the daemon: written into a ring of shared memory that belongs to the thread. Called at the
- * end of a decision, on any thread; never waits: an event that finds no room is counted and lost. Internal to the gate.
+ * The record of each decision, for the daemon: written into a ring of shared memory that belongs to the
+ * thread. Called at the end of a decision, on any thread; never waits: an event that finds no room is counted
+ * and lost. Internal to the gate.
  */
 #ifndef TK_GATE_EVENTS_H
 #define TK_GATE_EVENTS_H

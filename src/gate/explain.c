@@ -1,7 +1,7 @@
 /*
- * Why a request would be admitted or refused: the same checks as decide.c, in the same order, each with what was compared.
- * Works on copies of the limits' slots, so that it charges nothing; counts nothing. Any thread; not for the hot path.
- * Never prints a key, nor anything that a key could be found with.
+ * Why a request would be admitted or refused: the same checks as decide.c, in the same order, each with what
+ * was compared. Works on copies of the limits' slots, so that it charges nothing; counts nothing. Any thread;
+ * not for the hot path. Never prints a key, nor anything that a key could be found with.
  */
 #include "gate/request.h"
 
@@ -278,6 +278,7 @@ void tk_gate_explain(struct tk_gate *gate, const struct tk_ask *ask, struct tk_e
         request.now = now;
         request.now_s = (int64_t)(now.gate_ns / TK_NS_PER_S);
         request.rehearsal = true;
+        request.waits = false;
 
         bool going = true;
         for (size_t i = 0; i < ROW_COUNT; i++) {

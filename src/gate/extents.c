@@ -1,11 +1,13 @@
 /*
  * Giving meters to keys and subscriptions, and moving one to other slots when its limits change. One thread, the publisher's,
  * while deciders charge. A slot never changes its meaning: what would change it gets another extent, and the one before rests among
- * the spares (spares.c).
+ * the spares (spares.c). A limit that goes on in another slot is closed in the old one first, so that all that was charged is carried over, and
+ * nothing is charged twice: docs/decisions/0012.
  */
 #include "gate/publisher.h"
 
 #include "core/slot.h"
+#include "gate/forward.h"
 
 #include <string.h>
 
@@ -19,7 +21,7 @@ static bool same_name(const struct tk_format_limit *a, const struct tk_format_li
 /* What a slot's numbers mean: a rate's ticks, a window's periods. Amounts are no part of it. */
 static bool same_meaning(const struct tk_format_limit *a, const struct tk_format_limit *b)
 {
-        if (!same_name(a, b) || a->slot != b->slot)
+        if (!same_name(a, b))
                 return false;
         if (a->kind == TK_LIMIT_RATE)
                 return a->rate_units == b->rate_units && a->rate_interval == b->rate_interval;
@@ -40,7 +42,8 @@ static bool same_slots(const struct tk_extent_move *move)
         if (from->extent_lines != to->extent_lines || from->limit_count != to->limit_count)
                 return false;
         for (uint32_t i = 0; i < to->limit_count; i++)
-                if (!same_meaning(&move->from.limits[i], &move->to.limits[i]))
+                if (!same_meaning(&move->from.limits[i], &move->to.limits[i]) ||
+                    move->from.limits[i].slot != move->to.limits[i].slot)
                         return false;
         return move->from_anchor_s == move->to_anchor_s || !any_anchored(&move->to);
 }
@@ -97,11 +100,11 @@ static void copy_window(const struct tk_extent_move *move, int from, const struc
 {
         struct tk_window old_window = window_of(&move->from.limits[from], move->from_anchor_s, &move->now);
         struct tk_window new_window = window_of(to, move->to_anchor_s, &move->now);
-        struct tk_moment at = time_of(&move->seen[from], &move->now);
+        struct tk_moment at = time_of(&move->closed[from], &move->now);
         int64_t start_s, end_s;
         tk_period_at(new_window.kind, new_window.length_s, new_window.anchor_s,
                      (int64_t)(at.gate_ns / TK_NS_PER_S), &start_s, &end_s);
-        ret_slot->lo = window_used(&move->seen[from], &old_window, at.gate_ns);
+        ret_slot->lo = window_used(&move->closed[from], &old_window, at.gate_ns);
         ret_slot->hi = tk_window_label(at.back.times, start_s < 0 ? 0 : start_s);
 }
 
@@ -110,81 +113,45 @@ static void copy_slot(const struct tk_extent_move *move, int from, const struct 
 {
         struct tk_rate old_rate = rate_of(&move->from.limits[from]), new_rate = rate_of(to);
         if (to->kind == TK_LIMIT_RATE)
-                tk_rate_carry(&move->seen[from], &old_rate, &new_rate, move->now.boot_ns, ret_slot);
+                tk_rate_carry(&move->closed[from], &old_rate, &new_rate, move->now.boot_ns, ret_slot);
         else if (to->kind == TK_LIMIT_WINDOW)
                 copy_window(move, from, to, ret_slot);
         else
-                *ret_slot = move->seen[from]; /* credits: spent, ever */
-}
-
-static struct tk_slot read_slot(const struct tk_slot *slot)
-{
-        return tk_slot_of(tk_slot_read(slot));
-}
-
-/* What is left of a limit, in units. Of credits it does not matter what was granted: differences count. */
-static uint64_t remaining(const struct tk_slot *slot, const struct tk_format_limit *limit, int64_t anchor_s,
-                          const struct tk_moment *now)
-{
-        static const struct tk_credits any = {.granted = TK_LIMIT_CREDITS_MAX};
-        struct tk_limit_state state;
-        struct tk_rate rate = rate_of(limit);
-        struct tk_window window = window_of(limit, anchor_s, now);
-        if (limit->kind == TK_LIMIT_RATE)
-                tk_rate_peek(slot, &rate, now->boot_ns, 0, &state);
-        else if (limit->kind == TK_LIMIT_WINDOW)
-                tk_window_peek(slot, &window, now->gate_ns, 0, &state);
-        else
-                tk_credits_describe(slot, &any, &state);
-        return state.remaining;
-}
-
-static void charge_credits(struct tk_slot *slot, uint64_t units)
-{
-        tk_u128 stored = tk_slot_read(slot);
-        while (!tk_slot_exchange(slot, &stored, stored + units))
-                ;
-}
-
-/* Not tk_rate_admit(): the moment is that of the move's beginning, and may be old. */
-static bool charge_rate(struct tk_slot *slot, const struct tk_rate *rate, uint64_t boot_ns, uint64_t units,
-                        struct tk_limit_state *ret_state)
-{
-        struct tk_offer offer;
-        bool charged;
-        do {
-                tk_rate_offer(slot, rate, boot_ns, units, &offer);
-                charged = offer.wait_ns == 0;
-        } while (charged && !tk_offer_take(slot, &offer));
-        tk_rate_describe(charged ? &offer.charged : &offer.seen, rate, boot_ns, ret_state);
-        return charged;
-}
-
-/* Charge these units, or what is left where that is less. */
-static void charge(struct tk_slot *slot, const struct tk_format_limit *limit, int64_t anchor_s,
-                   const struct tk_moment *now, uint64_t units)
-{
-        struct tk_limit_state state;
-        struct tk_rate rate = rate_of(limit);
-        struct tk_window window = window_of(limit, anchor_s, now);
-        int64_t period_s;
-        bool admitted = false;
-
-        if (limit->kind == TK_LIMIT_CREDITS) {
-                charge_credits(slot, units);
-                return;
-        }
-        while (!admitted && units > 0) {
-                admitted = limit->kind == TK_LIMIT_RATE
-                                   ? charge_rate(slot, &rate, now->boot_ns, units, &state)
-                                   : tk_window_admit(slot, &window, now->gate_ns, units, &state, &period_s);
-                units = state.remaining < units ? state.remaining : units;
-        }
+                *ret_slot = move->closed[from]; /* credits: spent, ever */
 }
 
 /* ---- the move ---- */
 
-static void copy_usage(struct tk_extent_move *move)
+/* One move at a time; whoever finds a slot closed, or adopts the files of a daemon that was killed, knows by it that it is under way. */
+static void set_moving(struct tk_publisher *publisher, uint64_t owner)
+{
+        atomic_store_explicit(&tk_files_keys_header(&publisher->files)->moving, tk_seal(owner),
+                              memory_order_release);
+}
+
+/* After this nobody can charge them, and no clock by which they were charged is ahead of the one that is read now. */
+static void close_slots(struct tk_publisher *publisher, struct tk_extent_move *move)
+{
+        for (uint32_t i = 0; i < move->to.policy->limit_count; i++) {
+                int old = predecessor(move, &move->to.limits[i]);
+                if (old >= 0)
+                        move->closed[old] = tk_slot_of(
+                                tk_slot_close(&move->from_meter->slots[move->from.limits[old].slot]));
+        }
+        move->now = tk_files_now(&publisher->files);
+}
+
+static void carry_slots(struct tk_extent_move *move)
+{
+        for (uint32_t i = 0; i < move->to.policy->limit_count; i++) {
+                const struct tk_format_limit *limit = &move->to.limits[i];
+                int old = predecessor(move, limit);
+                if (old >= 0)
+                        copy_slot(move, old, limit, &move->to_meter->slots[limit->slot]);
+        }
+}
+
+static void copy_counters(struct tk_extent_move *move)
 {
         struct tk_format_meter *from = move->from_meter, *to = move->to_meter;
         move->seen_admitted = atomic_load_explicit(&from->admitted, memory_order_relaxed);
@@ -192,15 +159,6 @@ static void copy_usage(struct tk_extent_move *move)
         atomic_init(&to->admitted, move->seen_admitted);
         atomic_init(&to->refused, move->seen_refused);
         atomic_init(&to->last_used_s, atomic_load_explicit(&from->last_used_s, memory_order_relaxed));
-
-        for (uint32_t i = 0; i < move->from.policy->limit_count; i++)
-                move->seen[i] = read_slot(&from->slots[move->from.limits[i].slot]);
-        for (uint32_t i = 0; i < move->to.policy->limit_count; i++) {
-                const struct tk_format_limit *limit = &move->to.limits[i];
-                int old = predecessor(move, limit);
-                if (old >= 0)
-                        copy_slot(move, old, limit, &to->slots[limit->slot]);
-        }
 }
 
 static bool view_binding(struct tk_publisher *publisher, const struct tk_extent_of *of,
@@ -276,8 +234,12 @@ enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_ex
         enum tk_err err = take_meter(publisher, of, move->to.policy->extent_lines, &line, &move->to_meter);
         if (err)
                 return err;
-        if (bound)
-                copy_usage(move);
+        if (bound) {
+                copy_counters(move);
+                set_moving(publisher, of->owner);
+                close_slots(publisher, move);
+                carry_slots(move);
+        }
         *ret_binding = tk_pair(policy, line);
         return TK_OK;
 }
@@ -299,19 +261,28 @@ void tk_extent_give_up(struct tk_publisher *publisher, uint64_t binding, enum tk
                 tk_spares_give(publisher, tk_pair_high(binding), view.policy->extent_lines);
 }
 
-/*
- * Units that were charged to the old slot since it was copied. Under another label all of them: a period has ended, or a decider has read the
- * old binding and the new anchor.
- */
-static uint64_t charged_since(const struct tk_extent_move *move, int from, const struct tk_slot *now)
+/* Whether what was charged under the old slot's labels may be given back under the same ones of the new slot. Rates keep what they have. */
+static bool gives_back(const struct tk_extent_move *move, const struct tk_format_limit *old,
+                       const struct tk_format_limit *limit)
 {
-        const struct tk_format_limit *limit = &move->from.limits[from];
-        const struct tk_slot *seen = &move->seen[from];
-        if (limit->kind == TK_LIMIT_WINDOW && now->hi != seen->hi)
-                return now->lo;
-        uint64_t before = remaining(seen, limit, move->from_anchor_s, &move->now);
-        uint64_t after = remaining(now, limit, move->from_anchor_s, &move->now);
-        return after < before ? before - after : 0;
+        return limit->kind != TK_LIMIT_RATE && same_meaning(old, limit) &&
+               (!limit->anchored || move->from_anchor_s == move->to_anchor_s);
+}
+
+static void note_slots(struct tk_publisher *publisher, const struct tk_extent_move *move)
+{
+        for (uint32_t i = 0; i < move->to.policy->limit_count; i++) {
+                const struct tk_format_limit *limit = &move->to.limits[i];
+                int from = predecessor(move, limit);
+                if (from < 0)
+                        continue;
+                const struct tk_format_limit *old = &move->from.limits[from];
+                uint64_t place = 0; /* the new extent is none at home: that is for who was never bound */
+                if (gives_back(move, old, limit))
+                        place = tk_forward_place(&publisher->files, TK_FILE_METERS,
+                                                 &move->to_meter->slots[limit->slot]);
+                tk_forward_note(&move->from_meter->slots[old->slot], place);
+        }
 }
 
 void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *move)
@@ -319,16 +290,50 @@ void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *mov
         if (!move->from_meter || move->from_meter == move->to_meter)
                 return;
         add_counted(move);
-        for (uint32_t i = 0; i < move->to.policy->limit_count; i++) {
-                const struct tk_format_limit *limit = &move->to.limits[i];
-                int from = predecessor(move, limit);
-                if (from < 0)
-                        continue;
-                const struct tk_format_limit *old = &move->from.limits[from];
-                struct tk_slot now = read_slot(&move->from_meter->slots[old->slot]);
-                struct tk_moment at = old->kind == TK_LIMIT_WINDOW ? time_of(&now, &move->now) : move->now;
-                charge(&move->to_meter->slots[limit->slot], limit, move->to_anchor_s, &at,
-                       charged_since(move, from, &now));
-        }
+        note_slots(publisher, move);
+        set_moving(publisher, 0);
         tk_extent_give_up(publisher, move->from_binding, (enum tk_record_kind)move->from.policy->head.kind);
+}
+
+/* ---- after a daemon that was killed ---- */
+
+/* Whose limits were being moved, and the binding that is in force. */
+static bool find_moving(const struct tk_publisher *publisher, uint64_t owner, struct tk_extent_of *ret_of)
+{
+        uint64_t number = TK_MOVING_NUMBER(owner);
+        struct tk_area *keys = tk_publisher_area(publisher, TK_FILE_KEYS);
+        struct tk_area *subscriptions = tk_publisher_area(publisher, TK_FILE_SUBSCRIPTIONS);
+        const _Atomic uint64_t *binding = NULL;
+        *ret_of = (struct tk_extent_of){.kind = TK_RECORD_LIMITS, .home = TK_HOME_NONE, .owner = owner};
+        if (TK_MOVING_KIND(owner) == TK_MOVING_KEY) {
+                const struct tk_format_key *line = tk_area_at(keys, number, 1);
+                binding = line ? &line->binding : NULL;
+                ret_of->kind = TK_RECORD_KEY_POLICY;
+                ret_of->home = (struct tk_home){TK_FILE_KEY_HOMES, number};
+        } else if (TK_MOVING_KIND(owner) == TK_MOVING_SUBSCRIPTION) {
+                const struct tk_format_subscription *line = tk_area_at(subscriptions, number, 1);
+                binding = line ? &line->binding : NULL;
+                ret_of->home = (struct tk_home){TK_FILE_SUBSCRIPTION_HOMES, number};
+        } else if (number <= UINT32_MAX) {
+                const struct tk_format_route *route =
+                        tk_policy_route(tk_publisher_area(publisher, TK_FILE_POLICY), (uint32_t)number);
+                binding = route ? &route->binding : NULL;
+        }
+        ret_of->binding = binding ? atomic_load_explicit(binding, memory_order_relaxed) : 0;
+        return ret_of->binding != 0;
+}
+
+void tk_extent_recover(struct tk_publisher *publisher)
+{
+        struct tk_extent_of of;
+        struct tk_policy_view view;
+        struct tk_format_meter *meter;
+        uint64_t owner = tk_unseal(
+                atomic_load_explicit(&tk_files_keys_header(&publisher->files)->moving, memory_order_relaxed));
+        if (owner == 0)
+                return;
+        if (find_moving(publisher, owner, &of) && view_binding(publisher, &of, &view, &meter))
+                for (uint32_t i = 0; i < view.policy->limit_count; i++)
+                        tk_slot_open(&meter->slots[view.limits[i].slot]);
+        set_moving(publisher, 0);
 }

@@ -1,15 +1,15 @@
 /*
- * Make, open, check and retire the set of shared files. Called at start by the daemon and by every decider, from one thread.
- * What a header may contain is decided here and nowhere else. Never touches a line.
+ * Open and check the set of shared files. Called at start by the daemon and by every decider, from one thread. What a
+ * header may contain is decided here and nowhere else. Never touches a line, and never makes a file: new_files.c does.
  */
-#include "gate/files.h"
+#include "gate/files_inside.h"
 
 #include "core/crc32.h"
+#include "gate/boot.h"
 #include "gate/ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,35 +19,24 @@
 #define GIB       (UINT64_C(1) << 30)
 #define NS_PER_MS UINT64_C(1000000)
 
-#define RESERVE_SHIFT_MAX 10
-
-struct file_spec {
-        const char *name, *new_name;
-        char magic[8];
-        uint32_t line_bytes;
-        uint32_t first_line;
-        uint64_t reserve_bytes;
-        uint64_t growth_lines;
-        uint64_t start_lines; /* in use from the start, so that line 0 can mean none */
-};
-
 /* clang-format off */
-static const struct file_spec specs[TK_FILE_COUNT] = {
-        [TK_FILE_KEYS]          = {"keys", "keys.new", "TKGKEYS", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_SUBSCRIPTIONS] = {"subscriptions", "subscriptions.new", "TKGSUBS", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_POLICY]        = {"policy", "policy.new", "TKGPOLI", TK_POLICY_LINE_BYTES, TK_POLICY_FIRST_LINE, 16 * GIB, 65536, 1},
-        [TK_FILE_FOREIGN]       = {"foreign", "foreign.new", "TKGFORN", 64, TK_FORMAT_HEADER_BYTES, 32 * GIB, 16, 0},
-        [TK_FILE_METERS]        = {"meters", "meters.new", "TKGMETR", 64, TK_FORMAT_HEADER_BYTES, 128 * GIB, 4096, 1},
-        [TK_FILE_KEY_HOMES]     = {"key_homes", "key_homes.new", "TKGKHOM", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_SUBSCRIPTION_HOMES] = {"subscription_homes", "subscription_homes.new", "TKGSHOM", 64, TK_FORMAT_HEADER_BYTES, 64 * GIB, 4096, 1},
-        [TK_FILE_RESERVATIONS]  = {"reservations", "reservations.new", "TKGRESV", TK_RESERVATION_LINE_BYTES, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
-        [TK_FILE_NAMED]         = {"named", "named.new", "TKGNAME", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
-        [TK_FILE_EVENTS]        = {"events", "events.new", "TKGEVNT", 64, TK_FORMAT_HEADER_BYTES, 1 * GIB, 4096, 0},
+#define NAMES(name) name, name ".new"
+#define HEADER      TK_FORMAT_HEADER_BYTES
+const struct tk_file_spec tk_file_specs[TK_FILE_COUNT] = {
+        [TK_FILE_KEYS]          = {NAMES("keys"), "TKGKEYS", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_SUBSCRIPTIONS] = {NAMES("subscriptions"), "TKGSUBS", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_POLICY]        = {NAMES("policy"), "TKGPOLI", TK_POLICY_LINE_BYTES, TK_POLICY_FIRST_LINE, 16 * GIB, 65536, 1},
+        [TK_FILE_FOREIGN]       = {NAMES("foreign"), "TKGFORN", 64, HEADER, 32 * GIB, 16, 0},
+        [TK_FILE_METERS]        = {NAMES("meters"), "TKGMETR", 64, HEADER, 128 * GIB, 4096, 1},
+        [TK_FILE_KEY_HOMES]     = {NAMES("key_homes"), "TKGKHOM", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_SUBSCRIPTION_HOMES] = {NAMES("subscription_homes"), "TKGSHOM", 64, HEADER, 64 * GIB, 4096, 1},
+        [TK_FILE_RESERVATIONS]  = {NAMES("reservations"), "TKGRESV", TK_RESERVATION_LINE_BYTES, HEADER, 1 * GIB, 4096, 0},
+        [TK_FILE_NAMED]         = {NAMES("named"), "TKGNAME", 64, HEADER, 1 * GIB, 4096, 0},
+        [TK_FILE_EVENTS]        = {NAMES("events"), "TKGEVNT", 64, HEADER, 1 * GIB, 4096, 0},
 };
+#undef NAMES
+#undef HEADER
 /* clang-format on */
-
-const struct tk_gate_sizes tk_gate_sizes_default = {
-        .named_buckets = 4096, .reservations = 4096, .rings = 32, .ring_events = 8192};
 
 void tk_files_init(struct tk_files *files)
 {
@@ -68,26 +57,29 @@ void tk_files_close(struct tk_files *files)
         tk_files_init(files);
 }
 
-static uint64_t word_of(const _Atomic uint64_t *word)
-{
-        return tk_unseal(atomic_load_explicit(word, memory_order_relaxed));
-}
-
 /*
  * How often gate time was put back comes first, and the publisher stores it last: who reads that it was puts no usage down under the
- * new count by the time of before.
+ * new count by the time of before. At a step forward the publisher stores when it was put back first, so it is looked at again: who reads the new
+ * time knows that, too. The publisher stores twice a minute at most, or as often as an operator confirms steps.
  */
-static struct tk_put_back put_back(const struct tk_format_header *keys)
+static uint64_t read_offset_ns(const struct tk_format_header *keys, struct tk_put_back *ret_back)
 {
-        uint64_t back = tk_unseal(atomic_load_explicit(&keys->time_back, memory_order_acquire));
-        return (struct tk_put_back){.at_s = TK_TIME_BACK_AT_S(back), .times = TK_TIME_BACK_TIMES(back)};
+        uint64_t back, again = atomic_load_explicit(&keys->time_back, memory_order_acquire), offset_ms;
+        do {
+                back = again;
+                offset_ms = tk_unseal(atomic_load_explicit(&keys->time_offset_ms, memory_order_acquire));
+                again = atomic_load_explicit(&keys->time_back, memory_order_acquire);
+        } while (again != back);
+        back = tk_unseal(back);
+        *ret_back = (struct tk_put_back){.at_s = TK_TIME_BACK_AT_S(back), .times = TK_TIME_BACK_TIMES(back)};
+        return offset_ms * NS_PER_MS;
 }
 
 struct tk_moment tk_files_now(const struct tk_files *files)
 {
         const struct tk_format_header *keys = tk_files_keys_header(files);
-        struct tk_put_back back = put_back(keys);
-        uint64_t offset_ns = word_of(&keys->time_offset_ms) * NS_PER_MS;
+        struct tk_put_back back;
+        uint64_t offset_ns = read_offset_ns(keys, &back);
         struct timespec boot;
         clock_gettime(CLOCK_BOOTTIME, &boot);
 
@@ -98,8 +90,8 @@ struct tk_moment tk_files_now(const struct tk_files *files)
 struct tk_moment tk_files_moment(const struct tk_files *files, uint64_t gate_ns)
 {
         const struct tk_format_header *keys = tk_files_keys_header(files);
-        struct tk_put_back back = put_back(keys);
-        uint64_t offset_ns = word_of(&keys->time_offset_ms) * NS_PER_MS;
+        struct tk_put_back back;
+        uint64_t offset_ns = read_offset_ns(keys, &back);
         return (struct tk_moment){
                 .boot_ns = gate_ns > offset_ns ? gate_ns - offset_ns : 0, .gate_ns = gate_ns, .back = back};
 }
@@ -114,7 +106,7 @@ static bool all_zero(const uint8_t *bytes, size_t len)
         return any == 0;
 }
 
-static const char *check_identity(const struct tk_format_header *header, const struct file_spec *spec)
+static const char *check_identity(const struct tk_format_header *header, const struct tk_file_spec *spec)
 {
         if (memcmp(header->magic, spec->magic, sizeof header->magic) != 0)
                 return "it is not a file of a gate (magic)";
@@ -191,9 +183,9 @@ static const char *check_bounds(const struct tk_files *files, enum tk_file file,
                 return "its capacity exceeds its mapping";
         if (extent->used > extent->capacity)
                 return "it has more lines in use than it has";
-        if (extent->used < specs[file].start_lines)
+        if (extent->used < tk_file_specs[file].start_lines)
                 return "it has fewer lines in use than an empty one";
-        if (extent->file_bytes < specs[file].first_line + extent->capacity * area->line_bytes)
+        if (extent->file_bytes < tk_file_specs[file].first_line + extent->capacity * area->line_bytes)
                 return "it is shorter than its capacity";
         return NULL;
 }
@@ -205,33 +197,34 @@ const char *tk_files_check_together(struct tk_files *files)
         for (int i = 1; i < TK_FILE_COUNT; i++) {
                 const struct tk_format_header *other = files->areas[i].header;
                 if (other->incarnation != keys->incarnation ||
-                    memcmp(other->installation, keys->installation, sizeof keys->installation) != 0)
+                    memcmp(other->installation, keys->installation, sizeof keys->installation) != 0 ||
+                    memcmp(other->boot, keys->boot, sizeof keys->boot) != 0)
                         return "the files do not belong together";
         }
         if (!tk_rings_find(files, &rings))
                 return "the size of its rings is not that of the file events";
-        if (tk_unseal(atomic_load(&keys->retired)))
+        if (tk_files_retired(files))
                 return "a newer set of files takes its place";
         return NULL;
 }
 
 /* ---- open ---- */
 
-static enum tk_err file_fault(struct tk_fault *fault, enum tk_err err, const char *name, const char *why)
+enum tk_err tk_files_fault(struct tk_fault *fault, enum tk_err err, const char *name, const char *why)
 {
         tk_fault_set(fault, TK_FAULT_unavailable, "", "start the daemon; it makes the gate's files anew",
                      "gate file %s: %s", name, why);
         return err;
 }
 
-static enum tk_err system_fault(struct tk_fault *fault, const char *name)
+enum tk_err tk_files_system_fault(struct tk_fault *fault, const char *name)
 {
         enum tk_err err = errno == ENOENT                      ? TK_NOT_FOUND
                           : errno == ENOSPC || errno == EDQUOT ? TK_FULL
                           : errno == ENOMEM                    ? TK_NOMEM
                           : errno == ELOOP                     ? TK_CORRUPT /* a link where a file must be */
                                                                : TK_IO;
-        return file_fault(fault, err, name, strerror(errno));
+        return tk_files_fault(fault, err, name, strerror(errno));
 }
 
 /* Where the words that bound an area stand: in its own header, or, for what deciders write, in that of `keys`. */
@@ -250,9 +243,9 @@ static void set_words(struct tk_files *files, enum tk_file file)
 }
 
 /* 0 where it is not one. */
-static uint64_t sound_reserve(uint64_t reserve_bytes, const struct file_spec *spec)
+static uint64_t sound_reserve(uint64_t reserve_bytes, const struct tk_file_spec *spec)
 {
-        for (unsigned shift = 0; shift <= RESERVE_SHIFT_MAX; shift++)
+        for (unsigned shift = 0; shift <= TK_RESERVE_SHIFT_MAX; shift++)
                 if (reserve_bytes == spec->reserve_bytes >> shift)
                         return reserve_bytes;
         return 0;
@@ -261,7 +254,7 @@ static uint64_t sound_reserve(uint64_t reserve_bytes, const struct file_spec *sp
 /* Lay the area over the file's bytes. */
 static void lay(struct tk_files *files, enum tk_file file, void *base, uint64_t reserve_bytes)
 {
-        const struct file_spec *spec = &specs[file];
+        const struct tk_file_spec *spec = &tk_file_specs[file];
         struct tk_area *area = &files->areas[file];
         area->header = base;
         area->lines = (uint8_t *)base + spec->first_line;
@@ -275,7 +268,7 @@ static void lay(struct tk_files *files, enum tk_file file, void *base, uint64_t 
 static const char *check_file(const struct tk_files *files, enum tk_file file, const struct extent *extent)
 {
         const struct tk_format_header *header = files->areas[file].header;
-        const char *why = check_identity(header, &specs[file]);
+        const char *why = check_identity(header, &tk_file_specs[file]);
         if (!why)
                 why = check_words(header, file);
         return why ? why : check_bounds(files, file, extent);
@@ -286,10 +279,10 @@ static const char wrong_sizes[] = "its sizes are not those of this program";
 
 const char *tk_files_lay(struct tk_files *files, enum tk_file file, void *base, uint64_t file_bytes)
 {
-        if (file_bytes < specs[file].first_line)
+        if (file_bytes < tk_file_specs[file].first_line)
                 return too_short;
         uint64_t reserve_bytes =
-                sound_reserve(((const struct tk_format_header *)base)->reserve_bytes, &specs[file]);
+                sound_reserve(((const struct tk_format_header *)base)->reserve_bytes, &tk_file_specs[file]);
         if (reserve_bytes == 0)
                 return wrong_sizes;
         lay(files, file, base, reserve_bytes);
@@ -298,92 +291,125 @@ const char *tk_files_lay(struct tk_files *files, enum tk_file file, void *base, 
         return check_file(files, file, &extent);
 }
 
-/* Takes the descriptor, also on failure. */
-static enum tk_err map_file(struct tk_files *files, enum tk_file file, int fd, uint64_t reserve_bytes,
-                            enum tk_file_access access, struct tk_fault *fault)
+enum tk_err tk_files_map(struct tk_files *files, enum tk_file file, int fd, uint64_t reserve_bytes,
+                         enum tk_file_access access, struct tk_fault *fault)
 {
-        const struct file_spec *spec = &specs[file];
-        struct tk_area *area = &files->areas[file];
         bool writable = access == TK_ACCESS_DAEMON || file >= TK_FILE_METERS;
-
         void *base = mmap(NULL, reserve_bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ,
                           MAP_SHARED | MAP_NORESERVE, fd, 0);
-        if (base == MAP_FAILED) {
-                enum tk_err err = system_fault(fault, spec->name);
-                close(fd);
-                return err;
-        }
-
+        if (base == MAP_FAILED)
+                return tk_files_system_fault(fault, tk_file_specs[file].name);
         lay(files, file, base, reserve_bytes);
-        bool keep = access == TK_ACCESS_DAEMON || file == TK_FILE_EVENTS;
-        area->fd = keep ? fd : -1;
-        if (!keep)
-                close(fd);
         return TK_OK;
 }
 
+/* What the header says, before anything is mapped. */
+static enum tk_err read_reserve(int fd, const struct tk_file_spec *spec, uint64_t *ret_reserve_bytes,
+                                struct tk_fault *fault)
+{
+        struct stat status;
+        if (fstat(fd, &status) < 0)
+                return tk_files_system_fault(fault, spec->name);
+        if (!S_ISREG(status.st_mode) || status.st_size < spec->first_line)
+                return tk_files_fault(fault, TK_CORRUPT, spec->name, too_short);
+
+        uint64_t reserve_bytes = 0;
+        if (pread(fd, &reserve_bytes, sizeof reserve_bytes, AT(reserve_bytes)) < 0)
+                return tk_files_system_fault(fault, spec->name);
+        *ret_reserve_bytes = sound_reserve(reserve_bytes, spec);
+        return *ret_reserve_bytes ? TK_OK : tk_files_fault(fault, TK_CORRUPT, spec->name, wrong_sizes);
+}
+
+/* How long the file is is asked last: its daemon may be growing it. */
+static enum tk_err check_mapped(const struct tk_files *files, enum tk_file file, int fd,
+                                struct tk_fault *fault)
+{
+        const char *name = tk_file_specs[file].name;
+        struct extent extent = read_words(&files->areas[file]);
+        struct stat status;
+        if (fstat(fd, &status) < 0)
+                return tk_files_system_fault(fault, name);
+        extent.file_bytes = (uint64_t)status.st_size;
+        const char *why = check_file(files, file, &extent);
+        return why ? tk_files_fault(fault, TK_CORRUPT, name, why) : TK_OK;
+}
+
+/*
+ * What the system refuses says nothing of the file: only what was seen in it makes it TK_CORRUPT, which costs
+ * the daemon its set.
+ */
 static enum tk_err open_file(int dir_fd, struct tk_files *files, enum tk_file file,
                              enum tk_file_access access, struct tk_fault *fault)
 {
-        const struct file_spec *spec = &specs[file];
+        const struct tk_file_spec *spec = &tk_file_specs[file];
         bool writable = access == TK_ACCESS_DAEMON || file >= TK_FILE_METERS;
 
         int fd = openat(dir_fd, spec->name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
-                return system_fault(fault, spec->name);
+                return tk_files_system_fault(fault, spec->name);
 
-        struct stat status;
-        if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size < spec->first_line) {
-                close(fd);
-                return file_fault(fault, TK_CORRUPT, spec->name, too_short);
-        }
         uint64_t reserve_bytes = 0;
-        (void)!pread(fd, &reserve_bytes, sizeof reserve_bytes, AT(reserve_bytes));
-        reserve_bytes = sound_reserve(reserve_bytes, spec);
-        if (reserve_bytes == 0) {
+        enum tk_err err = read_reserve(fd, spec, &reserve_bytes, fault);
+        if (!err)
+                err = tk_files_map(files, file, fd, reserve_bytes, access, fault);
+        if (!err)
+                err = check_mapped(files, file, fd, fault);
+        if (!err && (access == TK_ACCESS_DAEMON || file == TK_FILE_EVENTS))
+                files->areas[file].fd = fd;
+        else
                 close(fd);
-                return file_fault(fault, TK_CORRUPT, spec->name, wrong_sizes);
-        }
-        int size_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        enum tk_err err = map_file(files, file, fd, reserve_bytes, access, fault);
-        if (!err) {
-                struct extent extent = read_words(&files->areas[file]);
-                if (fstat(size_fd, &status) == 0)
-                        extent.file_bytes = (uint64_t)status.st_size;
-                const char *why = check_file(files, file, &extent);
-                if (why)
-                        err = file_fault(fault, TK_CORRUPT, spec->name, why);
-        }
-        if (size_fd >= 0)
-                close(size_fd);
         return err;
 }
 
 enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format_header *ret_header,
                                  struct tk_fault *fault)
 {
-        const struct file_spec *spec = &specs[file];
+        const struct tk_file_spec *spec = &tk_file_specs[file];
         int fd = openat(dir_fd, spec->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
-                return system_fault(fault, spec->name);
+                return tk_files_system_fault(fault, spec->name);
         ssize_t got = pread(fd, ret_header, sizeof *ret_header, 0);
+        enum tk_err err = got < 0 ? tk_files_system_fault(fault, spec->name) : TK_OK;
         close(fd);
+        if (err)
+                return err;
         const char *why = got == sizeof *ret_header ? check_identity(ret_header, spec) : "it is too short";
-        return why ? file_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
+        return why ? tk_files_fault(fault, TK_CORRUPT, spec->name, why) : TK_OK;
 }
 
 /*
- * Have the pages of what is in use entered at once: one by one, at the first touch of each, they cost a decision a microsecond, which
- * with ten million keys goes on for a million decisions. A system that cannot do it does it later.
+ * Have the pages of what is in use entered at once: one by one, at the first touch of each, they cost a
+ * decision a microsecond, which with ten million keys goes on for a million decisions. A system that cannot
+ * do it does it later.
  */
 static void populate(const struct tk_files *files)
 {
         for (int i = 0; i < TK_FILE_COUNT; i++) {
                 const struct tk_area *area = &files->areas[i];
-                uint64_t bytes = specs[i].first_line + tk_area_used(area) * area->line_bytes;
+                uint64_t bytes = tk_file_specs[i].first_line + tk_area_used(area) * area->line_bytes;
                 (void)madvise(area->header, bytes,
                               i < TK_FILE_METERS ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
         }
+}
+
+/*
+ * Files that outlived the boot, on a disk: boot time began anew, and everything in them that is a time of it
+ * means another instant. Where a program is shown no boot id, only files of one that was shown none either
+ * are its own.
+ */
+static enum tk_err check_boot(const struct tk_files *files, struct tk_fault *fault)
+{
+        uint8_t id[TK_BOOT_ID_BYTES];
+        const char *name = tk_file_specs[TK_FILE_KEYS].name;
+        enum tk_err err = tk_boot_id(id);
+        if (err)
+                return tk_files_fault(fault, err, name, "the machine's boot id cannot be read now");
+        if (memcmp(id, tk_files_keys_header(files)->boot, sizeof id) == 0)
+                return TK_OK;
+        return tk_files_fault(fault, TK_CORRUPT, name,
+                              all_zero(id, sizeof id) ? "which boot of the machine this is cannot be told: "
+                                                        "/proc/sys/kernel/random is hidden"
+                                                      : "it was made in another boot of the machine");
 }
 
 enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
@@ -398,7 +424,9 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
         }
         const char *why = err ? NULL : tk_files_check_together(&files);
         if (why)
-                err = file_fault(fault, TK_CORRUPT, "keys", why);
+                err = tk_files_fault(fault, TK_CORRUPT, "keys", why);
+        if (!err)
+                err = check_boot(&files, fault);
         if (err) {
                 tk_files_close(&files);
                 return err;
@@ -409,11 +437,22 @@ enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_file
         return TK_OK;
 }
 
+static bool deleted(const struct tk_area *area)
+{
+        struct stat status;
+        return fstat(area->fd, &status) == 0 && status.st_nlink == 0;
+}
+
+bool tk_files_orphaned(const struct tk_files *files)
+{
+        return deleted(&files->areas[TK_FILE_KEYS]) && deleted(&files->areas[TK_FILE_POLICY]);
+}
+
 enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file)
 {
         struct tk_area *area = &files->areas[file];
         struct stat old, new;
-        int fd = openat(dir_fd, specs[file].name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        int fd = openat(dir_fd, tk_file_specs[file].name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return TK_IO;
         if (fstat(area->fd, &old) < 0 || fstat(fd, &new) < 0 || old.st_dev != new.st_dev ||
@@ -424,134 +463,4 @@ enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file fil
         close(area->fd);
         area->fd = fd;
         return TK_OK;
-}
-
-/* ---- create and retire ---- */
-
-static void fill_header(const struct file_spec *spec, const uint8_t installation[16], uint64_t incarnation,
-                        uint32_t reserve_shift, struct tk_format_header *ret_header)
-{
-        memset(ret_header, 0, sizeof *ret_header);
-        memcpy(ret_header->magic, spec->magic, sizeof ret_header->magic);
-        ret_header->version = TK_FORMAT_VERSION;
-        ret_header->byte_order = TK_FORMAT_BYTE_ORDER;
-        ret_header->header_bytes = TK_FORMAT_HEADER_BYTES;
-        ret_header->line_bytes = spec->line_bytes;
-        memcpy(ret_header->installation, installation, sizeof ret_header->installation);
-        ret_header->incarnation = incarnation;
-        ret_header->reserve_bytes = spec->reserve_bytes >> reserve_shift;
-        ret_header->first_line = spec->first_line;
-        ret_header->crc = tk_crc32(ret_header, TK_FORMAT_CRC_BYTES);
-}
-
-/* How many lines of a file are in use from the start. */
-static uint64_t first_lines(enum tk_file file, const struct tk_gate_sizes *sizes)
-{
-        if (file == TK_FILE_RESERVATIONS)
-                return sizes->reservations;
-        if (file == TK_FILE_NAMED)
-                return (uint64_t)sizes->named_buckets * TK_NAMED_BUCKET_LINES;
-        if (file == TK_FILE_EVENTS)
-                return 1 + (uint64_t)sizes->rings * (TK_RING_HEAD_LINES + (uint64_t)sizes->ring_events);
-        return specs[file].start_lines;
-}
-
-uint64_t tk_files_first_bytes(const struct tk_gate_sizes *sizes)
-{
-        uint64_t bytes = 0;
-        for (int i = 0; i < TK_FILE_COUNT; i++) {
-                uint64_t lines = first_lines((enum tk_file)i, sizes);
-                if (lines > 0 && lines < specs[i].growth_lines)
-                        lines = specs[i].growth_lines;
-                bytes += specs[i].first_line + lines * specs[i].line_bytes;
-        }
-        return bytes;
-}
-
-static bool sizes_sound(const struct tk_gate_sizes *sizes)
-{
-        return sizes->reserve_shift <= RESERVE_SHIFT_MAX && sizes->named_buckets > 0 &&
-               sizes->reservations > 0 && sizes->rings > 0 && sizes->ring_events > 0 &&
-               (sizes->ring_events & (sizes->ring_events - 1)) == 0;
-}
-
-static enum tk_err create_file(int dir_fd, struct tk_files *files, enum tk_file file,
-                               const struct tk_format_header *header, uint64_t lines, struct tk_fault *fault)
-{
-        const struct file_spec *spec = &specs[file];
-        unlinkat(dir_fd, spec->new_name, 0);
-        int fd = openat(dir_fd, spec->new_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return system_fault(fault, spec->new_name);
-
-        int failed = posix_fallocate(fd, 0, spec->first_line);
-        if (failed || pwrite(fd, header, sizeof *header, 0) != (ssize_t)sizeof *header) {
-                errno = failed ? failed : errno;
-                enum tk_err err = system_fault(fault, spec->new_name);
-                close(fd);
-                return err;
-        }
-        enum tk_err err = map_file(files, file, fd, header->reserve_bytes, TK_ACCESS_DAEMON, fault);
-        if (err || lines == 0)
-                return err;
-
-        err = tk_area_reserve(&files->areas[file], lines);
-        if (err)
-                return file_fault(fault, err, spec->new_name, "there is no room for its first lines");
-        tk_area_use(&files->areas[file], lines);
-        return TK_OK;
-}
-
-enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
-                            const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
-                            struct tk_fault *fault)
-{
-        struct tk_files files;
-        tk_files_init(&files);
-        if (!sizes_sound(sizes))
-                return file_fault(fault, TK_INVALID, "events", "its size, or that of another table, is none");
-
-        enum tk_err err = TK_OK;
-        for (int i = 0; i < TK_FILE_COUNT && !err; i++) {
-                struct tk_format_header header;
-                fill_header(&specs[i], installation, incarnation, sizes->reserve_shift, &header);
-                err = create_file(dir_fd, &files, (enum tk_file)i, &header,
-                                  first_lines((enum tk_file)i, sizes), fault);
-        }
-        if (!err)
-                atomic_store_explicit(&tk_files_keys_header(&files)->ring_events, tk_seal(sizes->ring_events),
-                                      memory_order_release);
-        for (int i = TK_FILE_COUNT - 1; i >= 0 && !err; i--)
-                if (renameat(dir_fd, specs[i].new_name, dir_fd, specs[i].name) < 0)
-                        err = system_fault(fault, specs[i].name);
-        if (err) {
-                for (int i = 0; i < TK_FILE_COUNT; i++)
-                        unlinkat(dir_fd, specs[i].new_name, 0);
-                tk_files_close(&files);
-                return err;
-        }
-        *ret_files = files;
-        return TK_OK;
-}
-
-/* One byte range of a file that may be damaged in any way: written through the descriptor, where no page can fault. */
-static void retire_keys(int dir_fd)
-{
-        int fd = openat(dir_fd, specs[TK_FILE_KEYS].name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return;
-
-        struct stat status;
-        uint64_t word = tk_seal(1);
-        off_t offset = (off_t)offsetof(struct tk_format_header, retired);
-        if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= TK_FORMAT_HEADER_BYTES)
-                (void)!pwrite(fd, &word, sizeof word, offset);
-        close(fd);
-}
-
-void tk_files_retire(int dir_fd)
-{
-        retire_keys(dir_fd);
-        for (int i = 0; i < TK_FILE_COUNT; i++)
-                unlinkat(dir_fd, specs[i].name, 0);
 }

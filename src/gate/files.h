@@ -1,7 +1,8 @@
 /*
- * The set of shared files of one gate directory: made by the daemon, mapped by everyone. Checks at open whatever can be
- * checked without reading lines, so that the rest of the gate may rely on headers. One thread opens and closes; a set that is open is
- * used by any number. Never decides whether a set is worth adopting: that is the publisher's.
+ * The set of shared files of one gate directory: made by the daemon, mapped by everyone. Checks at open
+ * whatever can be checked without reading lines, so that the rest of the gate may rely on headers. One thread
+ * opens and closes; a set that is open is used by any number. Never decides whether a set is worth adopting:
+ * that is the publisher's.
  */
 #ifndef TK_GATE_FILES_H
 #define TK_GATE_FILES_H
@@ -48,15 +49,16 @@ void tk_files_init(struct tk_files *files);
 void tk_files_close(struct tk_files *files);
 
 /*
- * Open and check the set in the directory. TK_NOT_FOUND: a file is missing; TK_CORRUPT: not a sound set; TK_IO, TK_NOMEM as the
- * system said. `fault` names the file and the reason. Nothing is left open on failure.
+ * Open and check the set in the directory. TK_NOT_FOUND: a file is missing; TK_CORRUPT: not a sound set;
+ * TK_IO, TK_NOMEM as the system said. `fault` names the file and the reason. Nothing is left open on failure.
  */
 enum tk_err tk_files_open(int dir_fd, enum tk_file_access access, struct tk_files *ret_files,
                           struct tk_fault *fault);
 
 /*
- * Open a file of the set again, so that its descriptor is no longer the one that a parent process has too: locks belong to what
- * open() made. The mapping stays. TK_IO, and the old descriptor kept: it cannot be opened, or another file has taken its place.
+ * Open a file of the set again, so that its descriptor is no longer the one that a parent process has too:
+ * locks belong to what open() made. The mapping stays. TK_IO, and the old descriptor kept: it cannot be
+ * opened, or another file has taken its place.
  */
 enum tk_err tk_files_reopen(struct tk_files *files, int dir_fd, enum tk_file file);
 
@@ -68,23 +70,59 @@ enum tk_err tk_files_read_header(int dir_fd, enum tk_file file, struct tk_format
 uint64_t tk_files_first_bytes(const struct tk_gate_sizes *sizes);
 
 /*
- * The checks of tk_files_open() alone, for fuzzers: lay the area of a file over memory that holds what the file would, `keys` first. NULL,
- * or what is wrong with it (static storage). Then whether the files belong together, all of them being sound.
+ * The checks of tk_files_open() alone, for fuzzers: lay the area of a file over memory that holds what the
+ * file would, `keys` first. NULL, or what is wrong with it (static storage). Then whether the files belong
+ * together, all of them being sound.
  */
 const char *tk_files_lay(struct tk_files *files, enum tk_file file, void *base, uint64_t file_bytes);
 const char *tk_files_check_together(struct tk_files *files);
 
-/* Make an empty set and rename it into place, `keys` last. Open for the daemon afterwards. TK_INVALID: sizes out of range. */
+/*
+ * Make an empty set under names of its own, where nobody looks for it. Open for the daemon afterwards.
+ * TK_INVALID: sizes out of range; TK_FULL, TK_IO, TK_NOMEM as the system said, and nothing is left of it.
+ */
+enum tk_err tk_files_make(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
+                          const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
+                          struct tk_fault *fault);
+/*
+ * Rename what was made into place, `keys` last. The set that stood there is out of reach afterwards, so it
+ * was retired before. On failure some files may be of either set, which nobody can open; the new ones that
+ * are left are removed.
+ */
+enum tk_err tk_files_put_in_place(int dir_fd, struct tk_fault *fault);
+/* Both, where there is no set, or none that anybody may have open. */
 enum tk_err tk_files_create(int dir_fd, const uint8_t installation[16], uint64_t incarnation,
                             const struct tk_gate_sizes *sizes, struct tk_files *ret_files,
                             struct tk_fault *fault);
 
-/* Tell those who have a set mapped that another will take its place; then remove it. What is not there or not ours is ignored. */
-void tk_files_retire(int dir_fd);
+/*
+ * Tell those who have a set mapped that another will take its place, or that it will not after all. In two
+ * files' headers, `keys` and `policy`: the next daemon may find one of them deleted. seq_cst: in force when
+ * it returns.
+ */
+void tk_files_set_retired(struct tk_files *files, bool retired);
+static inline bool tk_files_retired(const struct tk_files *files)
+{
+        return atomic_load_explicit(&files->areas[TK_FILE_KEYS].header->retired, memory_order_acquire) ||
+               atomic_load_explicit(&files->areas[TK_FILE_POLICY].header->retired, memory_order_acquire);
+}
 
 /*
- * One instant by both clocks. boot_ns: CLOCK_BOOTTIME, which nobody sets and which goes on while the machine is suspended; rates and
- * leases keep to it. gate_ns: nanoseconds since 1970, the same clock and the published offset; everything that has a date keeps to it.
+ * The same for a set that cannot be opened, by its names; then remove it. What is not there or not ours is
+ * ignored. TK_IO, TK_NOMEM, and nothing removed: a file is there and cannot be marked.
+ */
+enum tk_err tk_files_retire(int dir_fd, struct tk_fault *fault);
+
+/*
+ * Whether no name leads to the set any more, so that no other daemon could ever retire it. Of a set open for
+ * the daemon.
+ */
+bool tk_files_orphaned(const struct tk_files *files);
+
+/*
+ * One instant by both clocks. boot_ns: CLOCK_BOOTTIME, which nobody sets and which goes on while the machine
+ * is suspended; rates and leases keep to it. gate_ns: nanoseconds since 1970, the same clock and the
+ * published offset; everything that has a date keeps to it.
  */
 struct tk_moment {
         uint64_t boot_ns, gate_ns;

@@ -26,6 +26,12 @@ static uint64_t entry_count(const struct tk_publisher *publisher)
         return tk_unseal(atomic_load(&foreign(publisher)->header->foreign_count));
 }
 
+void tk_foreign_set_count(struct tk_publisher *publisher, uint64_t count)
+{
+        atomic_store_explicit(&foreign(publisher)->header->foreign_count, tk_seal(count),
+                              memory_order_release);
+}
+
 /* entries NULL: there is none yet, or its word is damaged. */
 static struct table current(const struct tk_publisher *publisher)
 {
@@ -103,7 +109,7 @@ static enum tk_err grow(struct tk_publisher *publisher, uint64_t wanted)
         tk_area_use(area, line + lines);
         atomic_store_explicit(&area->header->foreign_table, tk_seal(TK_FOREIGN_TABLE(to.log2, line)),
                               memory_order_release);
-        atomic_store_explicit(&area->header->foreign_count, tk_seal(copied), memory_order_release);
+        tk_foreign_set_count(publisher, copied);
         return TK_OK;
 }
 
@@ -124,11 +130,10 @@ void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uin
         if (atomic_load_explicit(entry, memory_order_relaxed))
                 return;
         atomic_store_explicit(entry, tk_foreign_entry(digest_word, number), memory_order_release);
-        atomic_store_explicit(&foreign(publisher)->header->foreign_count, tk_seal(entry_count(publisher) + 1),
-                              memory_order_release);
+        tk_foreign_set_count(publisher, entry_count(publisher) + 1);
 }
 
-const char *tk_foreign_check(const struct tk_publisher *publisher)
+const char *tk_foreign_check(const struct tk_publisher *publisher, uint64_t *ret_count)
 {
         uint64_t word = tk_unseal(atomic_load(&foreign(publisher)->header->foreign_table));
         struct table table = current(publisher);
@@ -142,9 +147,12 @@ const char *tk_foreign_check(const struct tk_publisher *publisher)
                 if (tk_foreign_number(entry) >= tk_area_used(tk_publisher_area(publisher, TK_FILE_KEYS)))
                         return "foreign: an entry names a key that does not exist";
         }
-        /* One more than counted: a daemon killed between the two stores. */
-        uint64_t counted = entry_count(publisher);
-        if (found < counted || found > counted + 1)
-                return "foreign: the entries are not as many as counted";
+        /*
+         * Not compared with foreign_count: a daemon that was killed between an entry, or a table, and its
+         * count left another.
+         */
+        if (table.entries && found > (UINT64_C(1) << table.log2) / 2)
+                return "foreign: the table is too full";
+        *ret_count = found;
         return NULL;
 }

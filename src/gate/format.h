@@ -1,7 +1,8 @@
 /*
- * The layout of the gate's shared files: docs/formats/gate.md in C. Both sides include it, the daemon that writes and the
- * deciders that read; nothing else in the program may. Declares bytes and how words are packed, and does nothing with them.
- * Fields that another process may write at any time are atomic; who writes them, and with which order, is in the document.
+ * The layout of the gate's shared files: docs/formats/gate.md in C. Both sides include it, the daemon that
+ * writes and the deciders that read; nothing else in the program may. Declares bytes and how words are
+ * packed, and does nothing with them. Fields that another process may write at any time are atomic; who
+ * writes them, and with which order, is in the document.
  */
 #ifndef TK_GATE_FORMAT_H
 #define TK_GATE_FORMAT_H
@@ -52,7 +53,8 @@ struct tk_format_header {
         uint64_t incarnation;
         uint64_t reserve_bytes;
         uint64_t first_line;
-        uint8_t zero_a[188];
+        uint8_t boot[16];
+        uint8_t zero_a[172];
         uint32_t crc;
 
         _Atomic uint64_t capacity_lines; /* from here on: sealed words, or zero */
@@ -66,7 +68,8 @@ struct tk_format_header {
         _Atomic uint64_t time_pending_ms;
         _Atomic uint64_t time_pending_since_ms;
         _Atomic uint64_t time_back;
-        uint8_t zero_c[16];
+        _Atomic uint64_t moving;
+        uint8_t zero_c[8];
 
         /* what is announced for the files that deciders write, in the order of enum tk_file from TK_FILE_METERS */
         struct {
@@ -82,6 +85,7 @@ struct tk_format_header {
 _Static_assert(sizeof(struct tk_format_header) == TK_FORMAT_HEADER_BYTES, "header");
 _Static_assert(offsetof(struct tk_format_header, installation) == 24, "header");
 _Static_assert(offsetof(struct tk_format_header, first_line) == 56, "header");
+_Static_assert(offsetof(struct tk_format_header, boot) == 64, "header");
 _Static_assert(offsetof(struct tk_format_header, crc) == TK_FORMAT_CRC_BYTES, "header");
 _Static_assert(offsetof(struct tk_format_header, capacity_lines) == 256, "header");
 _Static_assert(offsetof(struct tk_format_header, applied_seq) == 320, "header");
@@ -93,7 +97,13 @@ _Static_assert(offsetof(struct tk_format_header, foreign_table) == 480, "header"
 #define TK_TIME_BACK_AT_S(value)  ((int64_t)(uint32_t)(value))
 #define TK_TIME_BACK_TIMES(value) ((uint16_t)((value) >> 32))
 #define TK_TIME_BACK_AT_S_MAX     UINT32_MAX
-#define TK_TIME_BACK_TIMES_MAX    UINT16_MAX
+#define TK_TIME_BACK_TIMES_MAX    TK_WINDOW_TIMES_MAX
+
+/* moving: whose limits are being moved to another extent; 0: nobody's. A key's number, a subscription's id, a route's record. */
+enum tk_moving { TK_MOVING_KEY = 1, TK_MOVING_SUBSCRIPTION = 2, TK_MOVING_ROUTE = 3 };
+#define TK_MOVING(kind, number) ((uint64_t)(kind) << 44 | (uint64_t)(number))
+#define TK_MOVING_KIND(value)   ((enum tk_moving)((value) >> 44))
+#define TK_MOVING_NUMBER(value) ((value) & ((UINT64_C(1) << 44) - 1))
 
 /* foreign_table: log2 of its entries, and its first line */
 #define TK_FOREIGN_TABLE(log2, line) ((uint64_t)(log2) | (uint64_t)(line) << 8)
@@ -122,7 +132,10 @@ enum tk_line_state {
 
 #define TK_CONTROL_CONSUMER_SUSPENDED (UINT64_C(1) << 4)
 #define TK_CONTROL_FOREIGN            (UINT64_C(1) << 5)
-/* Of a key's line in state 0: the number was freed; bits 16 to 31 its last generation, 32 to 63 when, by the boot clock. */
+/*
+ * Of a key's line in state 0: the number was freed; bits 16 to 31 its last generation, 32 to 63 when, by the
+ * boot clock.
+ */
 #define TK_CONTROL_FREED              (UINT64_C(1) << 6)
 /* keys that are not freed: bits 6, 7, 12 to 15; subscriptions: 4 to 15 */
 #define TK_CONTROL_KEY_ZERO           UINT64_C(0xf0c0)
@@ -331,7 +344,10 @@ _Static_assert(sizeof(struct tk_format_cidr) == 20, "CIDR");
 
 /* ---- meters, homes ---- */
 
-/* In a binding, in place of a line of `meters`: the line of `key_homes` or `subscription_homes` at the owner's number. */
+/*
+ * In a binding, in place of a line of `meters`: the line of `key_homes` or `subscription_homes` at the
+ * owner's number.
+ */
 #define TK_METER_HOME 0
 
 #define TK_METER_LINES_MAX 4
@@ -386,7 +402,10 @@ static inline uint32_t tk_reservation_generation(uint64_t control)
         return (uint32_t)(control >> 4 & 0xfffffff);
 }
 
-/* Where a charge was made: a slot, counted in 16 bytes from line 0 of a file, and the file (enum tk_file) above bit 48. */
+/*
+ * Where a charge was made: a slot, counted in 16 bytes from line 0 of a file, and the file (enum tk_file)
+ * above bit 48.
+ */
 struct tk_format_charge {
         _Atomic uint64_t place;
         _Atomic uint64_t

@@ -1,6 +1,6 @@
 /*
- * A decider's handle: open the files that the daemon made, tell the time and whether the gate may decide at all. Opening and
- * closing happens in one thread; everything else in any. Never waits for the daemon.
+ * A decider's handle: open the files that the daemon made, tell the time and whether the gate may decide at
+ * all. Opening and closing happens in one thread; everything else in any. Never waits for the daemon.
  */
 #include "core/alloc.h"
 #include "gate/dir.h"
@@ -119,7 +119,7 @@ uint64_t tk_gate_now_ns(const struct tk_gate *gate)
 const char *tk_gate_why_unavailable(const struct tk_gate *gate, uint64_t boot_ns)
 {
         const struct tk_format_header *keys = tk_files_keys_header(&gate->files);
-        if (atomic_load_explicit(&keys->retired, memory_order_acquire))
+        if (tk_files_retired(&gate->files))
                 return "the gate's files were replaced by newer ones";
         if (tk_unseal(atomic_load_explicit(&keys->applied_seq, memory_order_acquire)) == 0)
                 return "the daemon has not filled the gate yet";

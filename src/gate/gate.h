@@ -32,14 +32,14 @@ struct tk_gate;
 enum tk_err tk_gate_open(const char *dir, const struct tk_pepper_set *peppers, const struct tk_key_mask *mask,
                          struct tk_gate **ret_gate, struct tk_fault *fault);
 /*
- * NULL is taken. No thread may use the handle meanwhile, nor one that used it be just ending; those that used it may live on, and
- * end later.
+ * NULL is taken. No thread may use the handle meanwhile, nor one that used it be just ending; those that used
+ * it may live on, and end later.
  */
 void tk_gate_close(struct tk_gate *gate);
 
 /*
- * Decide with these peppers from now on: for a file to which one was added. Borrowed; decisions that began before may still read the
- * earlier ones. Beside deciding threads; one caller at a time.
+ * Decide with these peppers from now on: for a file to which one was added. Borrowed; decisions that began
+ * before may still read the earlier ones. Beside deciding threads; one caller at a time.
  */
 void tk_gate_use_peppers(struct tk_gate *gate, const struct tk_pepper_set *peppers);
 
@@ -51,17 +51,18 @@ struct tk_gate_identity {
 struct tk_gate_identity tk_gate_identity(const struct tk_gate *gate);
 
 /*
- * The identity of the set that is in the directory now, which is another than an open handle's when the daemon has made new files.
- * Errors as tk_gate_open(), of the one file that it reads.
+ * The identity of the set that is in the directory now, which is another than an open handle's when the
+ * daemon has made new files. Errors as tk_gate_open(), of the one file that it reads.
  */
 enum tk_err tk_gate_identify(const char *dir, struct tk_gate_identity *ret_identity, struct tk_fault *fault);
 
-/* Gate time: the monotonic clock plus the offset that the daemon publishes; nanoseconds since 1970. */
+/* Gate time: CLOCK_BOOTTIME plus the offset that the daemon publishes; nanoseconds since 1970. */
 uint64_t tk_gate_now_ns(const struct tk_gate *gate);
 
 /*
- * Whether the gate can decide at all; when not, *ret_why says why (static storage): not filled yet, no daemon's lease, retired,
- * damaged. Such a gate still refuses what it knows to be refused; it neither admits anything nor says that a key does not exist.
+ * Whether the gate can decide at all; when not, *ret_why says why (static storage): not filled yet, no
+ * daemon's lease, retired, damaged. Such a gate still refuses what it knows to be refused; it neither admits
+ * anything nor says that a key does not exist.
  */
 bool tk_gate_available(const struct tk_gate *gate, const char **ret_why);
 
@@ -72,14 +73,23 @@ bool tk_gate_available(const struct tk_gate *gate, const char **ret_why);
 bool tk_gate_environment(const struct tk_gate *gate, struct tk_str api, struct tk_str environment,
                          uint32_t *ret_environment);
 
-/* A route of that environment, by its method and path template as they were published. Stable while the gate is open. */
+/*
+ * A route of that environment, by its method and path template as they were published. Stable while the gate
+ * is open.
+ */
 bool tk_gate_route(const struct tk_gate *gate, uint32_t environment, struct tk_str method,
                    struct tk_str template, uint32_t *ret_route);
 
-/* Whether the API has any environment at all. Walks them all: to say what was wrong with a name, not for each request. */
+/*
+ * Whether the API has any environment at all. Walks them all: to say what was wrong with a name, not for each
+ * request.
+ */
 bool tk_gate_has_api(const struct tk_gate *gate, struct tk_str api);
 
-/* One question to the gate. Zero what is not known: checks without what they need pass, except where a key is restricted. */
+/*
+ * One question to the gate. Zero what is not known: checks without what they need pass, except where a key is
+ * restricted.
+ */
 struct tk_ask {
         struct tk_str key;                 /* as presented; ptr NULL: none was */
         uint32_t environment;              /* from tk_gate_environment(); 0 matches no key */
@@ -102,10 +112,11 @@ struct tk_ask {
 #define TK_RESERVE_MAX_S 86400
 
 /*
- * A limit that the caller names, say one a user of the consumer's application. The same name with another definition is another
- * limit. Its state is kept in a table of bounded size; a name that finds no place there shares one limit of the same definition with
- * others that found none, and may so be refused early, never admitted late. When it gets a place later, what was used in the shared one
- * is taken over. A request counts once in each: one that is named twice, and one of which two names share a place, is in the answer once.
+ * A limit that the caller names, say one a user of the consumer's application. The same name with another
+ * definition is another limit. Its state is kept in a table of bounded size; a name that finds no place there
+ * shares one limit of the same definition with others that found none, and may so be refused early, never
+ * admitted late. When it gets a place later, what was used in the shared one is taken over. A request counts
+ * once in each: one that is named twice, and one of which two names share a place, is in the answer once.
  */
 struct tk_named_limit {
         struct tk_str name;             /* any bytes; 1 to TK_NAMED_NAME_MAX of them */
@@ -132,7 +143,10 @@ struct tk_answer_limit {
         struct tk_limit_state state;
 };
 
-/* What the gate says. Slices point into the gate and hold while it is open; a named limit's name is the caller's own. */
+/*
+ * What the gate says. Slices point into the gate and hold while it is open; a named limit's name is the
+ * caller's own.
+ */
 struct tk_answer {
         enum tk_code code;
         bool identified; /* the key is one of ours: what follows up to `limits` holds, whatever the code */
@@ -154,35 +168,40 @@ struct tk_answer {
 };
 
 /*
- * Decide, and charge what is admitted. Checks run in the order of enum tk_code. A refusal charges nothing, with the one exception of
- * DESIGN.md section 6: a request that loses a race after charging a rate limit leaves its cost there.
+ * Decide, and charge what is admitted. Checks run in the order of enum tk_code. A refusal charges nothing,
+ * with the one exception of DESIGN.md section 6: a request that loses a race after charging a rate limit
+ * leaves its cost there.
  */
 void tk_gate_decide(struct tk_gate *gate, const struct tk_ask *ask, struct tk_answer *ret_answer);
 
 /*
- * Settle a reservation: `cost` is what the request cost in the end. What was reserved beyond it is given back to windows of which the
- * charged period still runs, and to credits; rates keep it (DESIGN.md section 6). Once only; any thread or process of the machine.
- * One that nobody settles until it expires is settled with all that it reserved. Credits that were charged before a grant expired are not
- * given back after that: they would come out of another grant. Ids can be guessed: whoever passes them on guards them.
- * TK_NOT_FOUND: it is settled, released or expired, or never was. TK_INVALID: the cost exceeds what was reserved; it stays open.
+ * Settle a reservation: `cost` is what the request cost in the end. What was reserved beyond it is given back
+ * to windows of which the charged period still runs, and to credits; rates keep it (DESIGN.md section 6).
+ * Once only; any thread or process of the machine. One that nobody settles until it expires is settled with
+ * all that it reserved. Credits that were charged before a grant expired are not given back after that: they
+ * would come out of another grant. Ids can be guessed: whoever passes them on guards them.
+ * TK_NOT_FOUND: it is settled, released or expired, or never was. TK_INVALID: the cost exceeds what was
+ * reserved; it stays open.
  */
 enum tk_err tk_gate_settle(struct tk_gate *gate, uint64_t reservation, uint64_t cost);
 /* The same with a cost of 0: the request was not served. */
 enum tk_err tk_gate_release(struct tk_gate *gate, uint64_t reservation);
 
 /*
- * Each thread that decides writes its events into a ring that it claims at its first decision: a few system calls, once a thread.
- * A thread that cannot afford them there claims it here, beforehand. False: all rings are taken, and the thread's events will be
- * counted as lost; its decisions are not touched by that. It looks for a ring again when called here, and each time it has lost
- * 65536 events. The ring is given back here, when the thread ends, when the gate is closed, or by the kernel when the process dies.
+ * Each thread that decides writes its events into a ring that it claims at its first decision: a few system
+ * calls, once a thread. A thread that cannot afford them there claims it here, beforehand. False: all rings
+ * are taken, and the thread's events will be counted as lost; its decisions are not touched by that. It looks
+ * for a ring again when called here, and each time it has lost 65536 events. The ring is given back here,
+ * when the thread ends, when the gate is closed, or by the kernel when the process dies.
  */
 bool tk_gate_thread_begin(struct tk_gate *gate);
 void tk_gate_thread_end(struct tk_gate *gate);
 
 /*
- * In a child of fork(), from its only thread, when the parent had the gate open: give the child rings of its own; the parent keeps
- * its. A child that does not call it may run another program or end, decide, and close the gate; but its events are counted as lost,
- * and while it lives, so stay claimed the rings of a parent that was killed.
+ * In a child of fork(), from its only thread, when the parent had the gate open: give the child rings of its
+ * own; the parent keeps its. A child that does not call it may run another program or end, decide, and close
+ * the gate; but its events are counted as lost, and while it lives, so stay claimed the rings of a parent
+ * that was killed.
  * TK_IO: the files were replaced meanwhile, or the child may not open them; close the gate and open it anew.
  */
 enum tk_err tk_gate_after_fork(struct tk_gate *gate);
@@ -207,7 +226,7 @@ struct tk_explanation {
 /* Every check's result, also of those after the first that fails. Charges nothing, counts nothing. */
 void tk_gate_explain(struct tk_gate *gate, const struct tk_ask *ask, struct tk_explanation *ret_explanation);
 
-/* Live counters of one key's or subscription's meter. TK_NOT_FOUND when there is no such line. */
+/* Live counters of one key's or subscription's meter. TK_NOT_FOUND when there is no such line; TK_BUSY when its limits change all the time. */
 struct tk_usage {
         uint64_t admitted;        /* requests */
         uint64_t refused;         /* requests that were refused although the key is known: modulo 2^32 */

@@ -1,5 +1,6 @@
 /*
- * A table of tables over 32-bit ids. Nothing is ever removed, as nothing is from the arena. One thread, the publisher's.
+ * A table of tables over 32-bit ids. Nothing is ever removed, as nothing is from the arena. One thread, the
+ * publisher's.
  */
 #include "gate/ids.h"
 

@@ -1,6 +1,7 @@
 /*
- * Which record of the policy arena stands for an id, for ids that are given out in order: 4 bytes each, and one look instead of a
- * hash's two. Two levels, so that one id out of line takes a leaf and not a table up to it. In the daemon's memory; one thread.
+ * Which record of the policy arena stands for an id, for ids that are given out in order: 4 bytes each, and
+ * one look instead of a hash's two. Two levels, so that one id out of line takes a leaf and not a table up to
+ * it. In the daemon's memory; one thread.
  */
 #ifndef TK_GATE_IDS_H
 #define TK_GATE_IDS_H

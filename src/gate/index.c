@@ -1,5 +1,6 @@
 /*
- * Open addressing with linear probing; nothing is ever removed, as nothing is from the arena. One thread, the publisher's.
+ * Open addressing with linear probing; nothing is ever removed, as nothing is from the arena. One thread, the
+ * publisher's.
  */
 #include "gate/index.h"
 

@@ -1,6 +1,6 @@
 /*
- * The daemon's own index of policy records by hash, in its memory: how the publisher finds out that it has written something
- * before. Rebuilt from the arena at open. One thread.
+ * The daemon's own index of policy records by hash, in its memory: how the publisher finds out that it has
+ * written something before. Rebuilt from the arena at open. One thread.
  */
 #ifndef TK_GATE_INDEX_H
 #define TK_GATE_INDEX_H

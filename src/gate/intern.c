@@ -1,7 +1,7 @@
 /*
- * Writing the policy arena: each content is appended once and found again by its hash. One thread, the publisher's.
- * Order of every append: bytes, then used_lines, then the chain; so a daemon killed anywhere leaves an arena that readers and its
- * successor understand. Never changes a record but for its atomic words.
+ * Writing the policy arena: each content is appended once and found again by its hash. One thread, the
+ * publisher's. Order of every append: bytes, then used_lines, then the chain; so a daemon killed anywhere
+ * leaves an arena that readers and its successor understand. Never changes a record but for its atomic words.
  */
 #include "gate/publisher.h"
 
@@ -382,7 +382,10 @@ static void take_environment(struct tk_publisher *publisher, uint32_t ref)
                 link_environment(publisher, ref);
 }
 
-/* One that a killed daemon made and did not bind stays unlinked: nobody refers to it, and the next one like it is another. */
+/*
+ * One that a killed daemon made and did not bind stays unlinked: nobody refers to it, and the next one like
+ * it is another.
+ */
 static void take_route(struct tk_publisher *publisher, uint32_t ref)
 {
         struct tk_format_route *record = (void *)record_at(publisher, ref);

@@ -7,6 +7,7 @@
 #include "gate/request.h"
 
 #include "core/slot.h"
+#include "gate/forward.h"
 #include "gate/named.h"
 
 /* ---- one limit ---- */
@@ -105,7 +106,8 @@ static struct tk_request_limit *add(struct tk_request *request, const struct tk_
         }
         if (request->rehearsal) {
                 struct tk_slot *copy = &request->rehearsal_slots[request->limit_count];
-                *copy = tk_slot_of(tk_slot_read(slot));
+                tk_u128 stored = tk_slot_read(slot);
+                *copy = tk_slot_of(tk_slot_forwarded(stored) ? stored : tk_slot_plain(stored));
                 slot = copy;
         }
         uint32_t index = request->limit_count++;
@@ -190,19 +192,26 @@ static bool gather_all_named(struct tk_request *request)
         return true;
 }
 
-static void note_refusal(struct tk_request *request, uint32_t index)
+/* False: nothing can be said of it, because it moves. For one that is not enforced the request does not wait for ever. */
+static bool note_refusal(struct tk_request *request, uint32_t index)
 {
         struct tk_answer *answer = request->answer;
         const struct tk_request_limit *it = &request->limits[index];
+        bool closed = tk_offer_closed(&it->offer);
+        if (closed && (!it->shadow || request->waits)) {
+                request->closed = true;
+                return damaged(request, "its limits are being changed; ask again");
+        }
         if (it->shadow) {
-                answer->shadow_refused = true;
-                return;
+                answer->shadow_refused |= !closed;
+                return true;
         }
         request->refused_kinds |= 1u << it->limit->kind;
         if (answer->refused_by && it->offer.wait_ns <= answer->retry_after_ns)
-                return;
+                return true;
         answer->retry_after_ns = it->offer.wait_ns;
         answer->refused_by = index + 1;
+        return true;
 }
 
 static bool gather_all(struct tk_request *request)
@@ -247,8 +256,8 @@ static bool look(struct tk_request *request)
                 look_at(it, &request->now, request->ask->cost);
                 if (it->offer.beyond)
                         look_again(request, it);
-                if (it->offer.wait_ns)
-                        note_refusal(request, i);
+                if (it->offer.wait_ns && !note_refusal(request, i))
+                        return false;
         }
         return true;
 }
@@ -277,14 +286,15 @@ bool tk_check_credits(struct tk_request *request)
 
 /* ---- the charge ---- */
 
-/* What may be given back of what was charged: all but rates. In the period that was charged, which for credits is 0. */
+/* What may be given back of what was charged: all but rates. Under the label that was charged, for credits what had gone; where the limit is now. */
 void tk_request_refund(struct tk_request *request)
 {
         for (uint32_t i = 0; i < request->limit_count; i++) {
                 struct tk_request_limit *it = &request->limits[i];
                 if (it->limit->kind == TK_LIMIT_RATE || !it->charged)
                         continue;
-                tk_window_refund(it->slot, (int64_t)it->offer.charged.hi, request->ask->cost);
+                it->slot = tk_forward_refund(&request->gate->files, it->slot, it->offer.charged.hi,
+                                             request->ask->cost, &request->turns);
                 it->charged = false;
                 look_at(it, &request->now, request->ask->cost);
         }
@@ -303,12 +313,16 @@ static bool charge_kind(struct tk_request *request, enum tk_limit_kind kind)
         return true;
 }
 
-/* Those that are not enforced: where the cost fits, as it would be were they enforced. */
+/*
+ * Those that are not enforced: where the cost fits, as it would be were they enforced. One that has just been closed is left out: a rate was
+ * charged, so the request is not asked anew.
+ */
 static void charge_shadows(struct tk_request *request)
 {
         for (unsigned left = request->of_kind[0]; left; left &= left - 1) {
                 uint32_t index = (uint32_t)__builtin_ctz(left);
-                if (!charge(&request->limits[index], &request->now, request->ask->cost))
+                struct tk_request_limit *it = &request->limits[index];
+                if (!charge(it, &request->now, request->ask->cost) && !tk_offer_closed(&it->offer))
                         note_refusal(request, index);
         }
 }
@@ -338,7 +352,8 @@ bool tk_limits_report(const struct tk_request_party *party, enum tk_limit_owner 
                 if (!tk_policy_limit_sound(limit, policy))
                         return false;
                 /* looking at a rate may lower its slot: not here */
-                struct tk_slot copy = tk_slot_of(tk_slot_read(&party->at.meter->slots[limit->slot]));
+                struct tk_slot copy =
+                        tk_slot_of(tk_slot_plain(tk_slot_read(&party->at.meter->slots[limit->slot])));
                 struct tk_request_limit it = {.name = {limit->name, limit->name_len},
                                               .limit = limit,
                                               .slot = &copy,

@@ -1,7 +1,8 @@
 /*
  * Reading meters (meter_read.h). The binding of an owner is read before and after its meter: when the publisher moved it between, all
- * is read again; all loads acquire, so that the second look comes last. What the publisher still has to add to a meter that it moved is
- * added within microseconds, and read the next time.
+ * is read again; all loads acquire, so that the second look comes last. A slot that is closed, because the binding is about to be stored,
+ * holds what it holds; where it leads elsewhere, the binding was stored before. Requests that the publisher still has to add to the counters
+ * of a meter that it moved are added within microseconds, and read the next time.
  */
 #include "gate/meter_read.h"
 
@@ -37,9 +38,14 @@ uint64_t tk_meter_subscription_count(const struct tk_gate *gate)
 
 /* ---- slots and counters ---- */
 
+static tk_u128 read_slot(const struct tk_slot *slot)
+{
+        return tk_slot_plain(tk_slot_read(slot));
+}
+
 static struct tk_slot debt_of(const struct tk_slot *slot, uint64_t units, const struct tk_moment *now)
 {
-        tk_u128 stored = tk_slot_read(slot), full = (tk_u128)now->boot_ns * units;
+        tk_u128 stored = read_slot(slot), full = (tk_u128)now->boot_ns * units;
         tk_u128 debt = stored > full ? stored - full : 0;
         return tk_slot_of(debt < DEBT_MAX ? debt : DEBT_MAX);
 }
@@ -47,7 +53,7 @@ static struct tk_slot debt_of(const struct tk_slot *slot, uint64_t units, const 
 /* The high half says what had gone when it was charged last, which the grants say too. */
 static struct tk_slot spent_of(const struct tk_slot *slot)
 {
-        return (struct tk_slot){.lo = tk_slot_of(tk_slot_read(slot)).lo, .hi = 0};
+        return (struct tk_slot){.lo = (uint64_t)read_slot(slot), .hi = 0};
 }
 
 /* Charged before gate time was put back: the label is of a count that a new set of files begins anew. */
@@ -56,11 +62,14 @@ static bool before_put_back(const struct tk_slot *value, const struct tk_moment 
         return value->hi >> TK_WINDOW_PERIOD_BITS != now->back.times;
 }
 
-/* Units, and the period they were used in: what counts still from before gate time was put back was used in the present one. */
+/*
+ * Units, and the period they were used in: what counts still from before gate time was put back was used in
+ * the present one.
+ */
 static struct tk_slot used_of(const struct tk_slot *slot, const struct tk_format_limit *limit,
                               int64_t anchor_s, const struct tk_moment *now)
 {
-        const struct tk_slot value = tk_slot_of(tk_slot_read(slot));
+        const struct tk_slot value = tk_slot_of(read_slot(slot));
         if (!before_put_back(&value, now))
                 return (struct tk_slot){.lo = value.lo, .hi = (uint64_t)tk_window_label_period_s(value.hi)};
 
@@ -74,7 +83,7 @@ static struct tk_slot used_of(const struct tk_slot *slot, const struct tk_format
 /* The same of a named limit, of which only the length of its period is known. */
 static struct tk_slot used_of_named(const struct tk_format_named *entry, const struct tk_moment *now)
 {
-        const struct tk_slot value = tk_slot_of(tk_slot_read(&entry->slot));
+        const struct tk_slot value = tk_slot_of(read_slot(&entry->slot));
         if (!before_put_back(&value, now))
                 return (struct tk_slot){.lo = value.lo, .hi = (uint64_t)tk_window_label_period_s(value.hi)};
 

@@ -1,7 +1,7 @@
 /*
- * Raising meters (meter_restore.h). One thread, the publisher's. A slot's 16 bytes as one number grow with what is charged: a
- * window's period stands above what was used in it, a rate's arrival time is one number. So these are raised in the same way, to the
- * larger number.
+ * Restoring meters (meter_restore.h). One thread, the publisher's. What only grows (counters, credits, a rate's debt) is raised to the
+ * largest value. A window has one period, which goes back when gate time does: there the last record counts, and of one period the
+ * largest use (docs/decisions/0009).
  */
 #include "gate/meter_restore.h"
 
@@ -21,6 +21,7 @@ struct route_ref {
 struct tk_meter_restorer {
         struct tk_publisher *publisher;
         struct tk_moment now;
+        bool behind; /* a record names a later period than now's, and that is counted as a step back */
         struct route_ref *routes; /* by id */
         size_t route_count, route_room;
 };
@@ -262,30 +263,89 @@ static int64_t used_at_s(const struct tk_meter_limit *limit)
         return limit->value.hi < (uint64_t)TK_TIME_MAX_S ? (int64_t)limit->value.hi : TK_TIME_MAX_S;
 }
 
-static tk_u128 window_slot(const struct tk_meter_restorer *restorer, int64_t period_s, uint64_t used)
+/* A period, and what was used in it. */
+struct use {
+        int64_t period_s;
+        uint64_t used;
+};
+
+/*
+ * Gate time is behind a record when it was put back after that, or when the clock is wrong at this boot. Then all that is restored is from
+ * before a step back, which is now: what names a later period counts until the present one ends, or until that one is over when time goes forth to it.
+ * Where steps back cannot be counted any more, it counts in the present period alone.
+ */
+static int64_t period_to_name(struct tk_meter_restorer *restorer, int64_t period_s, int64_t present_s)
 {
-        uint16_t times = restorer->now.back.times;
-        return tk_slot_join(tk_window_label(times, period_s < 0 ? 0 : period_s), used);
+        if (period_s > present_s && !restorer->behind)
+                restorer->behind = tk_clock_count_step_back(restorer->publisher);
+        return period_s > present_s && !restorer->behind ? present_s : period_s;
 }
 
-/* What was used in a period of another kind counts in the current one, as long as its own has not ended. */
-static tk_u128 window_value(const struct tk_meter_restorer *restorer, const struct tk_meter_limit *limit,
-                            const struct tk_format_limit *now, int64_t anchor_s)
+static void set_use(const struct tk_meter_restorer *restorer, struct tk_slot *slot, struct use use)
 {
-        int64_t now_s = (int64_t)(restorer->now.gate_ns / TK_NS_PER_S);
-        int64_t start_s, end_s;
-        tk_period_at(limit->period, limit->length_s, limit->anchor_s, used_at_s(limit), &start_s, &end_s);
-        if (!same_periods(limit, now, anchor_s)) {
-                if (end_s <= now_s)
-                        return 0;
-                tk_period_at((enum tk_period_kind)now->period, now->length_s, now->anchored ? anchor_s : 0,
-                             now_s, &start_s, &end_s);
-        }
-        return window_slot(restorer, start_s, limit->value.lo);
+        int64_t period_s = use.period_s < 0 ? 0 : use.period_s;
+        set_slot(slot, tk_slot_join(tk_window_label(restorer->now.back.times, period_s), use.used));
 }
 
-static void raise_limit(const struct tk_meter_restorer *restorer, const struct owner *owner,
-                        const struct tk_meter_limit *limit, uint64_t gate_ns)
+static int64_t present_period(const struct tk_meter_restorer *restorer, const struct tk_format_limit *now,
+                              int64_t anchor_s, int64_t at_s)
+{
+        int64_t start_s, end_s, now_s = (int64_t)(restorer->now.gate_ns / TK_NS_PER_S);
+        tk_period_at((enum tk_period_kind)now->period, now->length_s, now->anchored ? anchor_s : 0,
+                     at_s > now_s ? at_s : now_s, &start_s, &end_s);
+        return start_s;
+}
+
+/* What was used in a period of another kind counts in the one that runs at that time, or now, as long as its own has not ended. */
+static bool use_of(const struct tk_meter_restorer *restorer, const struct tk_meter_limit *limit,
+                   const struct tk_format_limit *now, int64_t anchor_s, struct use *ret_use)
+{
+        int64_t end_s, at_s = used_at_s(limit);
+        tk_period_at(limit->period, limit->length_s, limit->anchor_s, at_s, &ret_use->period_s, &end_s);
+        ret_use->used = limit->value.lo;
+        if (same_periods(limit, now, anchor_s))
+                return true;
+        ret_use->period_s = present_period(restorer, now, anchor_s, at_s);
+        return end_s > (int64_t)(restorer->now.gate_ns / TK_NS_PER_S);
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+/*
+ * A total does not say whether it is of before or after what the journal says last. Mostly before: so it changes nothing but where it
+ * names the same period, the present one, or a later one, which the journal has lost or time was put back from. Then the larger use is
+ * taken for both.
+ */
+static struct use with_total(struct use held, struct use total, int64_t present_s)
+{
+        if (total.period_s < held.period_s && total.period_s != present_s)
+                return held;
+        return (struct use){.period_s = total.period_s > held.period_s ? total.period_s : held.period_s,
+                            .used = larger(held.used, total.used)};
+}
+
+static void restore_window(struct tk_meter_restorer *restorer, const struct owner *owner,
+                           struct tk_slot *slot, const struct tk_meter_limit *limit,
+                           const struct tk_format_limit *now, enum tk_meter_source source)
+{
+        const struct tk_slot stored = tk_slot_of(tk_slot_read(slot));
+        struct use use, held = {.period_s = tk_window_label_period_s(stored.hi), .used = stored.lo};
+        int64_t present_s = present_period(restorer, now, owner->anchor_s, 0);
+        if (!use_of(restorer, limit, now, owner->anchor_s, &use))
+                return;
+        use.period_s = period_to_name(restorer, use.period_s < 0 ? 0 : use.period_s, present_s);
+        if (source == TK_METER_TOTAL)
+                use = with_total(held, use, present_s);
+        else if (use.period_s == held.period_s)
+                use.used = larger(use.used, held.used);
+        set_use(restorer, slot, use);
+}
+
+static void restore_limit(struct tk_meter_restorer *restorer, const struct owner *owner,
+                          const struct tk_meter_limit *limit, uint64_t gate_ns, enum tk_meter_source source)
 {
         for (uint32_t i = 0; i < owner->view.policy->limit_count; i++) {
                 const struct tk_format_limit *now = &owner->view.limits[i];
@@ -298,7 +358,7 @@ static void raise_limit(const struct tk_meter_restorer *restorer, const struct o
                 if (limit->kind == TK_LIMIT_RATE)
                         raise_slot(slot, rate_value(restorer, limit, now, gate_ns));
                 else if (limit->kind == TK_LIMIT_WINDOW)
-                        raise_slot(slot, window_value(restorer, limit, now, owner->anchor_s));
+                        restore_window(restorer, owner, slot, limit, now, source);
                 else
                         raise_spent(slot, limit->value.lo);
         }
@@ -307,11 +367,14 @@ static void raise_limit(const struct tk_meter_restorer *restorer, const struct o
 /* ---- named limits ---- */
 
 /* In which period a window's time is, only the hashed definition could tell: of those the last record counts, in the journal's order. */
-static void restore_named_slot(const struct tk_meter_restorer *restorer, struct tk_slot *slot,
+static void restore_named_slot(struct tk_meter_restorer *restorer, struct tk_slot *slot,
                                const struct tk_meter_limit *limit, uint64_t gate_ns)
 {
+        int64_t now_s = (int64_t)(restorer->now.gate_ns / TK_NS_PER_S);
         if (limit->kind == TK_LIMIT_WINDOW)
-                set_slot(slot, window_slot(restorer, used_at_s(limit), limit->value.lo));
+                set_use(restorer, slot,
+                        (struct use){.period_s = period_to_name(restorer, used_at_s(limit), now_s),
+                                     .used = limit->value.lo});
         else
                 raise_slot(slot, arrival(restorer, limit->rate_units, still_owed(restorer, limit, gate_ns)));
 }
@@ -320,16 +383,18 @@ static enum tk_err restore_named(struct tk_meter_restorer *restorer, const struc
                                  uint64_t gate_ns)
 {
         const struct tk_meter_limit *limit = &record->limits[0];
-        uint64_t now_s = restorer->now.gate_ns / TK_NS_PER_S;
+        uint64_t now_s = restorer->now.gate_ns / TK_NS_PER_S, then_s = gate_ns / TK_NS_PER_S;
+        uint64_t since_s =
+                larger(now_s, then_s); /* a clock that is behind makes the wait no longer than it was */
         uint64_t tag = record->owner.id;
         if (!(tag & TK_NAMED_TAKEN) || tag & TK_NAMED_CLOSING)
                 return TK_NOT_FOUND;
-        if (record->whole_s <= now_s)
+        if (record->whole_s <= since_s)
                 return TK_OK; /* it would be forgotten */
         struct tk_format_named *entry = tk_named_entry(&restorer->publisher->files, tag);
         if (!entry)
                 return TK_FULL;
-        tk_named_keep_until(entry, restorer->now.boot_ns / TK_NS_PER_S + (record->whole_s - now_s));
+        tk_named_keep_until(entry, restorer->now.boot_ns / TK_NS_PER_S + (record->whole_s - since_s));
         atomic_store(&entry->rate_units, limit->rate_units);
         restore_named_slot(restorer, &entry->slot, limit, gate_ns);
         raise_u64(&entry->admitted, record->admitted);
@@ -339,7 +404,7 @@ static enum tk_err restore_named(struct tk_meter_restorer *restorer, const struc
 }
 
 enum tk_err tk_meter_restore(struct tk_meter_restorer *restorer, const struct tk_meter_record *record,
-                             uint64_t gate_ns)
+                             uint64_t gate_ns, enum tk_meter_source source)
 {
         struct owner owner;
         if (record->owner.kind == TK_METER_NAMED)
@@ -347,7 +412,7 @@ enum tk_err tk_meter_restore(struct tk_meter_restorer *restorer, const struct tk
         if (!find_owner(restorer, &record->owner, &owner))
                 return TK_NOT_FOUND;
         for (uint32_t i = 0; i < record->limit_count; i++)
-                raise_limit(restorer, &owner, &record->limits[i], gate_ns);
+                restore_limit(restorer, &owner, &record->limits[i], gate_ns, source);
         raise_u64(&owner.meter->admitted, record->admitted);
         raise_modulo(&owner.meter->refused, record->refused);
         raise_u32(&owner.meter->last_used_s, record->last_used_s);

@@ -1,6 +1,7 @@
 /*
- * Limits that callers name (named.h). tk_named_find() runs in the decision path, on any thread of any process, lock-free; the sweep is
- * the daemon's. Never gives a name two places, never frees one whose limit is not whole: docs/formats/gate.md, named, says why.
+ * Limits that callers name (named.h). tk_named_find() runs in the decision path, on any thread of any
+ * process, lock-free; the sweep is the daemon's. Never gives a name two places, never frees one whose limit
+ * is not whole: docs/formats/gate.md, named, says why.
  */
 #include "gate/named.h"
 
@@ -8,7 +9,10 @@
 
 #include <string.h>
 
-/* An insert can only fail because another one succeeded; a table that a broken process keeps changing is not waited for. */
+/*
+ * An insert can only fail because another one succeeded; a table that a broken process keeps changing is not
+ * waited for.
+ */
 #define TRIES_MAX 1000
 
 /* No decision takes longer between finding an entry and charging it; what does may lose its charge. */
@@ -68,8 +72,8 @@ static uint64_t insert_version(const struct tk_slot *insert)
 }
 
 /*
- * Finish the insert that the bucket announces, whoever began it. A place that became free at or after it has been through it already:
- * then there is nothing to finish.
+ * Finish the insert that the bucket announces, whoever began it. A place that became free at or after it has
+ * been through it already: then there is nothing to finish.
  */
 static void complete(struct tk_format_named_bucket *bucket, const struct tk_slot *insert)
 {
@@ -82,8 +86,8 @@ static void complete(struct tk_format_named_bucket *bucket, const struct tk_slot
 }
 
 /*
- * The place of a tag, or -1. *ret_free: a free one, or -1. One that was about to be forgotten is kept; who fails to do that looks at
- * what another made of it: kept it, too, or forgot it.
+ * The place of a tag, or -1. *ret_free: a free one, or -1. One that was about to be forgotten is kept; who
+ * fails to do that looks at what another made of it: kept it, too, or forgot it.
  */
 static int scan(struct tk_format_named_bucket *bucket, uint64_t tag, int *ret_free)
 {
@@ -200,7 +204,10 @@ static void note_meaning(struct tk_format_named *entry, const struct tk_format_l
                 atomic_store_explicit(&entry->rate_units, limit->rate_units, memory_order_relaxed);
 }
 
-/* Before it is charged: until when the sweep leaves it alone. Nor may another name get the place while a reservation refers to it. */
+/*
+ * Before it is charged: until when the sweep leaves it alone. Nor may another name get the place while a
+ * reservation refers to it.
+ */
 static void keep(struct tk_format_named *entry, const struct tk_limit_def *def,
                  const struct tk_format_limit *limit, const struct tk_request *request)
 {
@@ -222,8 +229,8 @@ struct tk_format_named *tk_named_entry(struct tk_files *files, uint64_t tag)
 /* ---- in a request ---- */
 
 /*
- * Before a new entry is charged: what the name may have used in the shared entry, while it had none, is used in its own. All that uses
- * the entry comes by here first, so a slot that is not 0 has it.
+ * Before a new entry is charged: what the name may have used in the shared entry, while it had none, is used
+ * in its own. All that uses the entry comes by here first, so a slot that is not 0 has it.
  */
 static void begin(const struct tk_request *request, const struct tk_named_limit *named,
                   struct tk_format_named *entry)
@@ -327,8 +334,8 @@ static void forget(struct tk_format_named_bucket *bucket, unsigned at)
 }
 
 /*
- * Whole for so long that whoever found it before has charged it. A clock that was put back leaves windows that count for up to a period
- * after that (core/limit.h).
+ * Whole for so long that whoever found it before has charged it. A clock that was put back leaves windows
+ * that count for up to a period after that (core/limit.h).
  */
 static bool is_whole(const struct tk_format_named *entry, const struct tk_moment *now)
 {

@@ -1,7 +1,7 @@
 /*
- * Reading the policy arena: records by reference, environments and scope patterns by name. Called by deciders on every request,
- * from any thread, and by the daemon's checks. Believes nothing it reads: a reference, a size or a count that does
- * not fit gives NULL or false. Never writes.
+ * Reading the policy arena: records by reference, environments and scope patterns by name. Called by deciders
+ * on every request, from any thread, and by the daemon's checks. Believes nothing it reads: a reference, a
+ * size or a count that does not fit gives NULL or false. Never writes.
  */
 #ifndef TK_GATE_POLICY_H
 #define TK_GATE_POLICY_H
@@ -35,7 +35,10 @@ struct tk_policy_view {
 bool tk_policy_view(struct tk_area *policy, uint32_t ref, enum tk_record_kind kind,
                     struct tk_policy_view *ret_view);
 
-/* Whether the limit's numbers are such that the arithmetic of core/limit.h may be given them, and its slot is the policy's. */
+/*
+ * Whether the limit's numbers are such that the arithmetic of core/limit.h may be given them, and its slot is
+ * the policy's.
+ */
 bool tk_policy_limit_sound(const struct tk_format_limit *limit, const struct tk_format_policy *policy);
 
 /*

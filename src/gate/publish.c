@@ -1,6 +1,7 @@
 /*
- * The publisher: take the directory, adopt its files or make new ones, keep the lease, make room. One thread, the daemon's. What
- * it publishes stands in intern.c, compile.c and publish_lines.c; gate time is clock.c's. Never waits for a decider.
+ * The publisher: take the directory, adopt its files or make new ones, keep the lease, make room. One thread,
+ * the daemon's. What it publishes stands in intern.c, compile.c and publish_lines.c; gate time is clock.c's.
+ * Never waits for a decider.
  */
 #include "gate/publisher.h"
 
@@ -14,6 +15,13 @@
 #include <unistd.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+
+/*
+ * Somebody deleted the files under the daemon, which wants no lease. It goes on, and so do deciders that have
+ * them open; but the next daemon cannot reach them to say that they are out of date, so they must end with
+ * this one.
+ */
+#define ORPHAN_LEASE_S 60
 
 /* ---- open and close ---- */
 
@@ -49,37 +57,34 @@ static enum tk_err adopt(struct tk_publisher *publisher, const uint8_t installat
                 return err;
 
         const char *why;
-        uint64_t indexed_count;
+        struct tk_found found;
         const struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
         if (memcmp(keys->installation, installation, sizeof keys->installation) != 0)
                 err = TK_CORRUPT;
         if (!err)
-                err = tk_publisher_verify(publisher, &indexed_count, &why);
+                err = tk_publisher_verify(publisher, &found, &why);
         if (!err)
-                err = tk_intern_rebuild(publisher, indexed_count);
+                err = tk_intern_rebuild(publisher, found.indexed_count);
         if (err) {
                 tk_files_close(&publisher->files);
                 forget_records(publisher);
+                return err;
         }
-        return err;
+        tk_extent_recover(publisher);
+        tk_foreign_set_count(publisher, found.foreign_count);
+        return TK_OK;
 }
 
-static uint64_t draw_incarnation(void)
+static enum tk_err draw_incarnation(uint64_t *ret_incarnation)
 {
+        if (tk_random_init() != 0)
+                return TK_IO;
         struct tk_random random = tk_random_system();
         uint64_t incarnation = 0;
         while (incarnation == 0)
                 random.fill(random.context, &incarnation, sizeof incarnation);
-        return incarnation;
-}
-
-static enum tk_err create(struct tk_publisher *publisher, const uint8_t installation[16],
-                          struct tk_files *ret_files, struct tk_fault *fault)
-{
-        if (tk_random_init() != 0)
-                return TK_IO;
-        return tk_files_create(publisher->dir_fd, installation, draw_incarnation(), &publisher->sizes,
-                               ret_files, fault);
+        *ret_incarnation = incarnation;
+        return TK_OK;
 }
 
 static enum tk_err adopt_or_create(struct tk_publisher *publisher, const uint8_t installation[16],
@@ -93,8 +98,14 @@ static enum tk_err adopt_or_create(struct tk_publisher *publisher, const uint8_t
                         *fault = unfit;
                 return err;
         }
-        tk_files_retire(publisher->dir_fd);
-        return create(publisher, installation, &publisher->files, fault);
+        uint64_t incarnation;
+        err = tk_files_retire(publisher->dir_fd, fault);
+        if (!err)
+                err = draw_incarnation(&incarnation);
+        if (err)
+                return err;
+        return tk_files_create(publisher->dir_fd, installation, incarnation, &publisher->sizes,
+                               &publisher->files, fault);
 }
 
 enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], uint64_t wall_ns,
@@ -141,14 +152,25 @@ enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *
 {
         struct tk_format_header *old = tk_files_keys_header(&publisher->files);
         struct tk_files files;
-        enum tk_err err = create(publisher, old->installation, &files, fault);
+        uint64_t incarnation;
+        enum tk_err err = draw_incarnation(&incarnation);
+        if (!err)
+                err = tk_files_make(publisher->dir_fd, old->installation, incarnation, &publisher->sizes,
+                                    &files, fault);
         if (err)
                 return err;
 
         struct tk_format_header *fresh = tk_files_keys_header(&files);
         tk_clock_copy(publisher, fresh);
         atomic_store(&fresh->lease_until_ms, atomic_load(&old->lease_until_ms));
-        atomic_store(&old->retired, tk_seal(1));
+        /* First: once the new set has the names, a daemon after this one could not reach the old set any more. */
+        tk_files_set_retired(&publisher->files, true);
+        err = tk_files_put_in_place(publisher->dir_fd, fault);
+        if (err) {
+                tk_files_set_retired(&publisher->files, false);
+                tk_files_close(&files);
+                return err;
+        }
         tk_files_close(&publisher->files);
         forget_records(publisher);
         tk_spares_fini(&publisher->spares);
@@ -182,6 +204,8 @@ void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_
         struct tk_format_header *keys = tk_files_keys_header(&publisher->files);
         tk_clock_follow(publisher, wall_ns);
         struct tk_moment now = tk_files_now(&publisher->files);
+        if (lease_s == 0 && tk_files_orphaned(&publisher->files))
+                lease_s = ORPHAN_LEASE_S;
         uint64_t lease_until_ms = lease_s ? now.boot_ns / NS_PER_MS + (uint64_t)lease_s * 1000 : 0;
         atomic_store(&keys->lease_until_ms, tk_seal(lease_until_ms));
         tk_reservations_sweep(&publisher->files, now.boot_ns, &publisher->reservations);

@@ -1,8 +1,9 @@
 /*
- * The daemon's side of the gate: create or adopt the shared files and publish what the registry holds. One publisher
- * a gate directory (it holds a lock on it), used by one thread at a time. Every call leaves files that a decider can
- * read at any instant, also when the daemon is killed half way: new bytes first, then one atomic word that makes them current.
- * Knows nothing of the registry: service/publisher.h reads there and calls here.
+ * The daemon's side of the gate: create or adopt the shared files and publish what the registry holds. One
+ * publisher a gate directory (it holds a lock on it), used by one thread at a time. Every call leaves files
+ * that a decider can read at any instant, also when the daemon is killed half way: new bytes first, then one
+ * atomic word that makes them current. Knows nothing of the registry: service/publisher.h reads there and
+ * calls here.
  */
 #ifndef TK_GATE_PUBLISH_H
 #define TK_GATE_PUBLISH_H
@@ -21,9 +22,9 @@ struct tk_gate_sizes; /* gate/files.h */
 struct tk_files;      /* gate/files.h */
 
 /*
- * Open the gate directory `dir` (made with mode 0700 when missing; one that another user owns, or that others may write, is
- * refused), take its lock, and adopt the files in it when they belong to this installation and pass tk_publisher_check();
- * otherwise retire them and make empty ones with a new incarnation.
+ * Open the gate directory `dir` (made with mode 0700 when missing; one that another user owns, or that others
+ * may write, is refused), take its lock, and adopt the files in it when they belong to this installation and
+ * pass tk_publisher_check(); otherwise retire them and make empty ones with a new incarnation.
  *   sizes            of the bounded tables, when new files are made; NULL: the usual ones
  *   ret_applied_seq  feed sequence up to which the files hold everything; 0: they are empty and must be rebuilt
  * TK_BUSY: another daemon has it.
@@ -32,14 +33,18 @@ enum tk_err tk_publisher_open(const char *dir, const uint8_t installation[16], u
                               const struct tk_gate_sizes *sizes, struct tk_publisher **ret_publisher,
                               uint64_t *ret_applied_seq, struct tk_fault *fault);
 /*
- * Retire the files and make empty ones with a new incarnation, as tk_publisher_open() does with files that it cannot adopt:
- * for a registry that was restored to an earlier state than the files hold. Deciders must open again.
+ * Retire the files and make empty ones with a new incarnation, as tk_publisher_open() does with files that it
+ * cannot adopt: for a registry that was restored to an earlier state than the files hold. Deciders must open
+ * again.
  */
 enum tk_err tk_publisher_renew(struct tk_publisher *publisher, struct tk_fault *fault);
 /* The files stay, deciders go on. */
 void tk_publisher_close(struct tk_publisher *publisher);
 
-/* The files that it writes, for others of the daemon who read or drain them; tk_publisher_renew() puts others in their place. */
+/*
+ * The files that it writes, for others of the daemon who read or drain them; tk_publisher_renew() puts others
+ * in their place.
+ */
 struct tk_files *tk_publisher_files(struct tk_publisher *publisher);
 
 /* Store the sequence up to which everything is published. Release order after all of it. */
@@ -47,10 +52,11 @@ void tk_publisher_set_applied(struct tk_publisher *publisher, uint64_t feed_seq)
 uint64_t tk_publisher_applied(const struct tk_publisher *publisher);
 
 /*
- * Call about once a second: keeps gate time with the wall clock, extends the lease (lease_s 0: for ever), settles reservations that
- * nobody settled, forgets named limits that are whole again.
- * A wall clock that is off by more than 200 ms was stepped: gate time goes on as before, and follows when it has stayed so for a minute
- * or tk_publisher_confirm_time() says so.
+ * Call about once a second: keeps gate time with the wall clock, extends the lease (lease_s 0: for ever, or a
+ * minute when the files were deleted, as no later daemon could retire them), settles reservations that nobody
+ * settled, forgets named limits that are whole again.
+ * A wall clock that is off by more than 200 ms was stepped: gate time goes on as before, and follows when it
+ * has stayed so for a minute or tk_publisher_confirm_time() says so.
  */
 void tk_publisher_tick(struct tk_publisher *publisher, uint64_t wall_ns, uint32_t lease_s);
 
@@ -73,13 +79,17 @@ struct tk_publish_room {
 enum tk_err tk_publisher_reserve(struct tk_publisher *publisher, const struct tk_publish_room *room);
 
 /*
- * Make the records of scope patterns that a key of this API is about to be granted: they cannot be promised, as an API has room for
- * TK_POLICY_PATTERNS_MAX of them, ever. Grants nothing. TK_FULL: they are used up, or there is no space.
+ * Make the records of scope patterns that a key of this API is about to be granted: they cannot be promised,
+ * as an API has room for TK_POLICY_PATTERNS_MAX of them, ever. Grants nothing. TK_FULL: they are used up, or
+ * there is no space.
  */
 enum tk_err tk_publish_scopes(struct tk_publisher *publisher, uint32_t api_id, const struct tk_str *scopes,
                               uint32_t scope_count);
 
-/* All publish calls replace what was there; publishing the same again changes nothing. TK_FULL: no space in shared memory. */
+/*
+ * All publish calls replace what was there; publishing the same again changes nothing. TK_FULL: no space in
+ * shared memory.
+ */
 
 struct tk_publish_environment {
         uint32_t id, api_id;
@@ -96,8 +106,9 @@ struct tk_publish_consumer {
 enum tk_err tk_publish_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer);
 
 /*
- * Prepaid credits, in units and ever: what was granted, how much of that was in grants that have expired, and how much will have been
- * when the next one expires (core/limit.h says how they count). All zero: none. All only grow.
+ * Prepaid credits, in units and ever: what was granted, how much of that was in grants that have expired, and
+ * how much will have been when the next one expires (core/limit.h says how they count). All zero: none. All
+ * only grow.
  */
 struct tk_publish_credits {
         uint64_t granted, gone;
@@ -157,21 +168,31 @@ struct tk_publish_key {
                 policy; /* the record of api_id and of scopes to path_count, where it is known; 0: make or find it */
 };
 /*
- * TK_BUSY: the number was freed (tk_publish_free) less than a minute ago; publish again later. TK_INVALID: among others, its freed owner had
- * the same generation; if the key is revoked, nothing is done for it and nothing is wrong.
+ * TK_BUSY: the number was freed (tk_publish_free) less than a minute ago; publish again later. TK_INVALID:
+ * among others, its freed owner had the same generation; if the key is revoked, nothing is done for it and
+ * nothing is wrong.
  */
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key);
 
 /*
- * Free the number of a revoked key, which is unknown from then on. Another key, of another generation, may be given the number a minute
- * later, counted anew from a start of the daemon or a resumption of the machine. TK_NOT_FOUND: there is no such line. TK_INVALID: the key is
- * not revoked. A number that is free already stays so.
+ * Where the key shall not admit (it is revoked, or it or its consumer is suspended): have its line say so, by one store. Part of
+ * tk_publish_key(), and comes first there; for who cannot call that, because something else of the key cannot be published. Takes
+ * no room, reads of the key its number, generation, digest, state and consumer_suspended, and does nothing where there is no such line.
+ */
+void tk_publish_refusal(struct tk_publisher *publisher, const struct tk_publish_key *key);
+
+/*
+ * Free the number of a revoked key, which is unknown from then on. Another key, of another generation, may be
+ * given the number a minute later, counted anew from a start of the daemon or a resumption of the machine.
+ * TK_NOT_FOUND: there is no such line. TK_INVALID: the key is not revoked. A number that is free already
+ * stays so.
  */
 enum tk_err tk_publish_free(struct tk_publisher *publisher, uint64_t number);
 
 /*
- * The record of a key's API, scopes, limits and restrictions, or of a subscription's limits, for who publishes many that have the
- * same: put into `policy` of each it stands for these, which are not looked at again. Changes nothing that is in force.
+ * The record of a key's API, scopes, limits and restrictions, or of a subscription's limits, for who
+ * publishes many that have the same: put into `policy` of each it stands for these, which are not looked at
+ * again. Changes nothing that is in force.
  *   ret_policy  good until the publisher is closed or renewed
  */
 enum tk_err tk_publish_key_policy(struct tk_publisher *publisher, const struct tk_publish_key *key,
@@ -193,8 +214,9 @@ struct tk_publisher_stats {
 void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publisher_stats *ret_stats);
 
 /*
- * Every invariant of the files that one can test without the registry: headers, ranges of every reference, policies well
- * formed. On failure *ret_why names the first broken one (static storage). For start, tests, fuzzers.
+ * Every invariant of the files that one can test without the registry: headers, ranges of every reference,
+ * policies well formed. On failure *ret_why names the first broken one (static storage). For start, tests,
+ * fuzzers.
  */
 bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_why);
 

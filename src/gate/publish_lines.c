@@ -89,10 +89,10 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
         struct tk_extent_move move = {
                 .from_anchor_s = atomic_load_explicit(&line->anchor_s, memory_order_relaxed),
                 .to_anchor_s = subscription->started_s,
-                .now = tk_files_now(&publisher->files),
         };
         uint64_t binding;
         const struct tk_extent_of of = {.kind = TK_RECORD_LIMITS,
+                                        .owner = TK_MOVING(TK_MOVING_SUBSCRIPTION, subscription->id),
                                         .home = {TK_FILE_SUBSCRIPTION_HOMES, subscription->id},
                                         .binding = get(&line->binding)};
         err = tk_extent_prepare(publisher, &of, policy, &move, &binding);
@@ -115,6 +115,12 @@ enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
 
 /* ---- routes ---- */
 
+static uint64_t ref_of(const struct tk_publisher *publisher, const struct tk_format_route *record)
+{
+        const struct tk_area *policy = tk_publisher_area(publisher, TK_FILE_POLICY);
+        return (uint64_t)((const uint8_t *)record - policy->lines) / TK_POLICY_LINE_BYTES;
+}
+
 enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_publish_route *route)
 {
         uint32_t policy;
@@ -130,9 +136,11 @@ enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_pub
         if (err)
                 return err;
 
-        struct tk_extent_move move = {.now = tk_files_now(&publisher->files)};
-        const struct tk_extent_of of = {
-                .kind = TK_RECORD_LIMITS, .home = TK_HOME_NONE, .binding = get(&record->binding)};
+        struct tk_extent_move move = {.from_anchor_s = 0};
+        const struct tk_extent_of of = {.kind = TK_RECORD_LIMITS,
+                                        .owner = TK_MOVING(TK_MOVING_ROUTE, ref_of(publisher, record)),
+                                        .home = TK_HOME_NONE,
+                                        .binding = get(&record->binding)};
         uint64_t binding;
         err = tk_extent_prepare(publisher, &of, policy, &move, &binding);
         if (err)
@@ -206,12 +214,6 @@ static void give_line(struct tk_format_key *line, const struct key_words *words)
                 atomic_store_explicit(&line->digest[i], words->digest[i], memory_order_release);
 }
 
-static bool admits(const struct key_words *words)
-{
-        return tk_control_state(words->control) == TK_LINE_ACTIVE &&
-               !(words->control & TK_CONTROL_CONSUMER_SUSPENDED);
-}
-
 /*
  * What restricts has come first (see below), what admits comes last. The owner before the binding: who charges a new meter must
  * count its periods from the new subscription's start, or would take what was carried over for usage of an earlier period.
@@ -243,6 +245,7 @@ static struct tk_extent_of meter_owner(const struct tk_publisher *publisher, con
                 same || (binding == 0 && (!tk_control_freed(control) ||
                                           tk_spares_unreserved(publisher, tk_control_freed_s(control))));
         return (struct tk_extent_of){.kind = TK_RECORD_KEY_POLICY,
+                                     .owner = TK_MOVING(TK_MOVING_KEY, number),
                                      .home = {TK_FILE_KEY_HOMES, at_home ? number : 0},
                                      .binding = same ? binding : 0};
 }
@@ -259,11 +262,28 @@ static enum tk_err check_freed(struct tk_publisher *publisher, struct tk_format_
         return tk_spares_rested(publisher, tk_control_freed_s(control)) ? TK_OK : TK_BUSY;
 }
 
+void tk_publish_refusal(struct tk_publisher *publisher, const struct tk_publish_key *key)
+{
+        struct tk_format_key *line = tk_area_at(tk_publisher_area(publisher, TK_FILE_KEYS), key->id, 1);
+        struct key_words words = {.control = tk_control(TK_LINE_ACTIVE, key->generation, 0)};
+        memcpy(words.digest, key->digest.bytes, sizeof words.digest);
+        if (!line || !same_key(line, &words))
+                return;
+
+        uint64_t control = get(&line->control);
+        if (key->state == TK_PUBLISH_SUSPENDED || key->state == TK_PUBLISH_REVOKED)
+                control = (control & ~UINT64_C(15)) | (uint64_t)key->state;
+        if (key->consumer_suspended)
+                control |= TK_CONTROL_CONSUMER_SUSPENDED;
+        put(&line->control, control);
+}
+
 enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publish_key *key)
 {
         struct key_words words;
         void *place;
         uint32_t policy = key->policy;
+        tk_publish_refusal(publisher, key);
         enum tk_err err = fill_words(publisher, key, &words);
         if (!err)
                 err = open_line(publisher, TK_FILE_KEYS, key->id, &place);
@@ -277,8 +297,6 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
                 return TK_OK; /* it is out of use already, for good */
         if (err)
                 return err;
-        if (same && !admits(&words))
-                put(&line->control, words.control); /* takes no room, so it does not fail for want of it */
         if (key->foreign)
                 err = tk_foreign_reserve(publisher, 1);
         if (!err && !policy)
@@ -289,7 +307,6 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
         struct tk_extent_move move = {
                 .from_anchor_s = anchor_of(publisher, get(&line->owner)),
                 .to_anchor_s = anchor_of(publisher, words.owner),
-                .now = tk_files_now(&publisher->files),
         };
         const struct tk_extent_of of = meter_owner(publisher, line, key->id, same);
         err = tk_extent_prepare(publisher, &of, policy, &move, &words.binding);

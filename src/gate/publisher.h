@@ -1,6 +1,7 @@
 /*
- * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, spares.c, foreign.c and verify.c share. All of it
- * runs in the one thread that publishes. Internal to the gate; the daemon sees gate/publish.h.
+ * The publisher's inside: what publish.c, clock.c, publish_lines.c, intern.c, compile.c, extents.c, spares.c,
+ * foreign.c and verify.c share. All of it runs in the one thread that publishes. Internal to the gate; the
+ * daemon sees gate/publish.h.
  */
 #ifndef TK_GATE_PUBLISHER_H
 #define TK_GATE_PUBLISHER_H
@@ -13,7 +14,10 @@
 #include "gate/publish.h"
 #include "gate/reserve.h"
 
-/* No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key may carry well below. */
+/*
+ * No policy is larger, with the scope patterns that it is the first to name: the registry bounds what a key
+ * may carry well below.
+ */
 #define TK_POLICY_BYTES_MAX 65536
 /* Names are at most so long, of which an environment's record has two; and no such record is larger. */
 #define TK_POLICY_NAME_MAX  1024
@@ -65,7 +69,7 @@ static inline struct tk_area *tk_publisher_area(const struct tk_publisher *publi
 
 /*
  * Index an arena that passed tk_publisher_verify(); link what a killed daemon left unlinked. TK_NOMEM.
- *   indexed_count  what that counted
+ *   indexed_count  records that are no consumers, as that counted them
  */
 enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t indexed_count);
 
@@ -96,6 +100,11 @@ enum tk_err tk_intern_route_policy(struct tk_publisher *publisher, const struct 
 /* At open and about once a second: follow the wall clock, or hold a step of it. */
 void tk_clock_follow(struct tk_publisher *publisher, uint64_t wall_ns);
 
+/*
+ * Before anybody decides: gate time is behind what the meters say, so count it as put back now. False: that cannot be counted any more.
+ */
+bool tk_clock_count_step_back(struct tk_publisher *publisher);
+
 /* The same time for a set of files that takes the place of the publisher's. */
 void tk_clock_copy(const struct tk_publisher *publisher, struct tk_format_header *ret_keys);
 
@@ -106,31 +115,36 @@ struct tk_extent_move {
         struct tk_policy_view from, to;
         struct tk_format_meter *from_meter, *to_meter; /* the same: nothing moves */
         uint64_t from_binding;
-        int64_t from_anchor_s, to_anchor_s;
-        struct tk_moment now;
-        /* of from, when it was copied */
-        uint64_t seen_admitted;
+        int64_t from_anchor_s, to_anchor_s; /* the caller's */
+        struct tk_moment now;               /* read after the slots were closed */
+        uint64_t seen_admitted;             /* of from, when they were copied */
         uint32_t seen_refused;
-        struct tk_slot seen[TK_POLICY_LIMITS_MAX];
+        struct tk_slot
+                closed[TK_POLICY_LIMITS_MAX]; /* what each limit of from holds for good; if it goes on */
 };
 
 /* Which line gets a meter. */
 struct tk_extent_of {
         enum tk_record_kind kind;
+        uint64_t owner;      /* TK_MOVING */
         struct tk_home home; /* none where it has no line of its own, or no fresh one */
         uint64_t binding;    /* that it has; 0: none */
 };
 
 /*
- * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one with the usage copied.
- * An owner that was never bound gets its home, where one line is enough.
+ * The meter for a line that shall get `policy`: the same where the slots keep their meaning, else a new one with the usage carried over.
+ * An owner that was never bound gets its home, where one line is enough. From here on nobody can charge the limits that were carried,
+ * and who asks waits: store the binding at once.
  *   ret_binding  what to store in the line; tk_extent_finish() after that
  */
 enum tk_err tk_extent_prepare(struct tk_publisher *publisher, const struct tk_extent_of *of, uint32_t policy,
                               struct tk_extent_move *ret_move, uint64_t *ret_binding);
 
-/* Add what was charged to the old extent between the copy and the store of the new binding, and give that extent up. */
+/* Add the requests that were counted between the copy and the store of the new binding, say where the limits went, and give the old extent up. */
 void tk_extent_finish(struct tk_publisher *publisher, struct tk_extent_move *move);
+
+/* At adoption: open the limits again that a killed daemon was about to move. */
+void tk_extent_recover(struct tk_publisher *publisher);
 
 /* Give up the extent, if it is one, that a line's binding named until now. */
 void tk_extent_give_up(struct tk_publisher *publisher, uint64_t binding, enum tk_record_kind kind);
@@ -159,16 +173,26 @@ bool tk_spares_take(struct tk_publisher *publisher, uint32_t lines, uint32_t *re
 enum tk_err tk_foreign_reserve(struct tk_publisher *publisher, uint64_t count);
 void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uint64_t number);
 
-/* NULL when its table is sound; else what is not. */
-const char *tk_foreign_check(const struct tk_publisher *publisher);
+/*
+ * NULL when its table is sound; else what is not. foreign_count is no part of that: it only says when to
+ * double the table, and a daemon that was killed may have left it wrong.
+ *   ret_count  entries, where it is sound: what to set it to before anything is inserted
+ */
+const char *tk_foreign_check(const struct tk_publisher *publisher, uint64_t *ret_count);
+void tk_foreign_set_count(struct tk_publisher *publisher, uint64_t count);
 
 /* ---- verify.c ---- */
 
+struct tk_found {
+        uint64_t indexed_count; /* records in the arena that are no consumers */
+        uint64_t foreign_count; /* entries in the index of imported keys */
+};
+
 /*
  * As tk_publisher_check(). TK_CORRUPT, and why; TK_NOMEM, which says nothing of the files.
- *   ret_indexed_count  records in the arena that are no consumers
+ *   ret_found  written on success
  */
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_indexed_count,
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, struct tk_found *ret_found,
                                 const char **ret_why);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * One request on its way through the checks. A tk_request lives on the stack of the thread that asks; the checks fill it
- * in their order, each relying on those before it. decide.c and explain.c walk the same table of checks, so they cannot
- * disagree. Internal to the gate.
+ * One request on its way through the checks. A tk_request lives on the stack of the thread that asks; the
+ * checks fill it in their order, each relying on those before it. decide.c and explain.c walk the same table
+ * of checks, so they cannot disagree. Internal to the gate.
  */
 #ifndef TK_GATE_REQUEST_H
 #define TK_GATE_REQUEST_H
@@ -81,6 +81,9 @@ struct tk_request {
         /* limits; a rehearsal charges copies */
         bool rehearsal;
         bool limits_looked_at;
+        bool closed; /* a limit was found that moves: nothing follows from it, and the request is to be asked anew */
+        bool waits;     /* it may be; else limits that are not enforced are left out where they move */
+        unsigned turns; /* tk_forward_wait() */
         unsigned refused_kinds; /* a bit for each enum tk_limit_kind that refuses */
         uint32_t limit_count, named_count;
         uint16_t of_kind
@@ -99,8 +102,9 @@ struct tk_request {
 };
 
 /*
- * The checks in their order (DESIGN.md section 5): code, function, and explain.c's function that says what it compared. A check returns whether it
- * passed. `unavailable` stands before the limits, because they are charged.
+ * The checks in their order (DESIGN.md section 5): code, function, and explain.c's function that says what it
+ * compared. A check returns whether it passed. `unavailable` stands before the limits, because they are
+ * charged.
  */
 #define TK_CHECKS(X)                                                                                         \
         X(missing_key, tk_check_presented, describe_presented)                                               \
@@ -123,8 +127,9 @@ TK_CHECKS(X)
 #undef X
 
 /*
- * Begin: zero the answer, have the key's lines fetched, hash the key, read the clock. In this order: the hash does not wait for where the
- * line is, so the processor does both at once, which a clock between them would forbid; and the clock is read while the lines come.
+ * Begin: zero the answer, have the key's lines fetched, hash the key, read the clock. In this order: the hash
+ * does not wait for where the line is, so the processor does both at once, which a clock between them would
+ * forbid; and the clock is read while the lines come.
  */
 void tk_request_init(struct tk_request *ret_request, struct tk_gate *gate, const struct tk_ask *ask,
                      struct tk_answer *answer);
@@ -143,7 +148,7 @@ bool tk_request_has_scope(const struct tk_request *request, struct tk_str name);
 
 /*
  * limits.c: charge what the checks let through; false, with everything that may be given back given back, when a race was lost or, with
- * `damage` set, a named limit changed its place.
+ * `damage` set, a named limit changed its place or, with `closed` set too, another one moves.
  */
 bool tk_request_charge(struct tk_request *request);
 

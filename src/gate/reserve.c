@@ -5,6 +5,7 @@
 #include "gate/reserve.h"
 
 #include "gate/events.h"
+#include "gate/forward.h"
 
 #define PROBES 64
 
@@ -164,8 +165,8 @@ static void note_charges(const struct tk_request *request, struct reserved *rese
                 const struct tk_request_limit *it = &request->limits[i];
                 if (!it->charged || it->limit->kind == TK_LIMIT_RATE)
                         continue;
-                uint64_t slot = tk_meter_slot_index(tk_gate_area(request->gate, it->file), it->slot);
-                reserved->charges[reserved->charge_count].place = slot | (uint64_t)it->file << 48;
+                reserved->charges[reserved->charge_count].place =
+                        tk_forward_place(&request->gate->files, it->file, it->slot);
                 reserved->charges[reserved->charge_count].period = it->offer.charged.hi;
                 reserved->charge_count++;
         }
@@ -214,24 +215,14 @@ static bool find_open(struct tk_gate *gate, uint64_t id, struct reserved *ret)
                id_of(number, ret->control) == id && read_line(ret);
 }
 
-/* The slot that a charge names; NULL where it names none of a file that deciders write. */
-static struct tk_slot *slot_of(struct tk_gate *gate, uint64_t place)
-{
-        uint64_t file = place >> 48, slot = place & ((UINT64_C(1) << 48) - 1);
-        if (file < TK_FILE_METERS || (file > TK_FILE_SUBSCRIPTION_HOMES && file != TK_FILE_NAMED))
-                return NULL;
-        struct tk_area *area = tk_gate_area(gate, (enum tk_file)file);
-        uint64_t slots_a_line = area->line_bytes / sizeof(struct tk_slot);
-        uint8_t *line = tk_area_at(area, slot / slots_a_line, 1);
-        return line ? (struct tk_slot *)(void *)(line + slot % slots_a_line * sizeof(struct tk_slot)) : NULL;
-}
-
+/* Where the limits are now: they may have moved since they were charged. */
 static void give_back(struct tk_gate *gate, const struct reserved *reserved, uint64_t units)
 {
+        unsigned turns = 0;
         for (uint32_t i = 0; i < reserved->charge_count && units > 0; i++) {
-                struct tk_slot *slot = slot_of(gate, reserved->charges[i].place);
+                struct tk_slot *slot = tk_forward_slot(&gate->files, reserved->charges[i].place);
                 if (slot)
-                        tk_window_refund(slot, (int64_t)reserved->charges[i].period, units);
+                        tk_forward_refund(&gate->files, slot, reserved->charges[i].period, units, &turns);
         }
 }
 

@@ -1,6 +1,7 @@
 /*
- * Reservations: a charge whose cost may be settled later. Made in a decision, settled or released by any thread or process of the
- * machine, forgotten by the daemon when they expire. Protocol and states: docs/formats/gate.md, reservations. Internal to the gate.
+ * Reservations: a charge whose cost may be settled later. Made in a decision, settled or released by any
+ * thread or process of the machine, forgotten by the daemon when they expire. Protocol and states:
+ * docs/formats/gate.md, reservations. Internal to the gate.
  */
 #ifndef TK_GATE_RESERVE_H
 #define TK_GATE_RESERVE_H
@@ -33,8 +34,8 @@ enum tk_err tk_reservation_settle(struct tk_gate *gate, uint64_t id, uint64_t co
                                   uint64_t boot_ns);
 
 /*
- * The daemon, about once a second: end what has expired, with all that it reserved, and what a killed thread left half made or
- * half settled; keep half of the lines free while there is memory. One thread.
+ * The daemon, about once a second: end what has expired, with all that it reserved, and what a killed thread
+ * left half made or half settled; keep half of the lines free while there is memory. One thread.
  */
 void tk_reservations_sweep(struct tk_files *files, uint64_t boot_ns, struct tk_reservations_sweep *sweep);
 

@@ -1,7 +1,7 @@
 /*
- * Where a key may be used from and for: addresses, origins, methods, paths, and the scopes it must have. Runs in the decision
- * path, on any thread. A list that is empty restricts nothing; one that is not refuses a request of which
- * the matter is unknown. Never reads beyond the policy's record.
+ * Where a key may be used from and for: addresses, origins, methods, paths, and the scopes it must have. Runs
+ * in the decision path, on any thread. A list that is empty restricts nothing; one that is not refuses a
+ * request of which the matter is unknown. Never reads beyond the policy's record.
  */
 #include "gate/request.h"
 
@@ -91,7 +91,10 @@ static const char *why_path_refused(const struct tk_policy_view *view, struct tk
         return NULL;
 }
 
-/* Whose gateway does not tell what the key is limited by looks for the mistake in the key, unless the reason says so. */
+/*
+ * Whose gateway does not tell what the key is limited by looks for the mistake in the key, unless the reason
+ * says so.
+ */
 static const char *why_restricted(const struct tk_policy_view *view, const struct tk_ask *ask)
 {
         const struct tk_format_policy *policy = view->policy;

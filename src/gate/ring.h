@@ -1,6 +1,6 @@
 /*
- * Where the rings are in the file `events`: line 0 is the pool's, then one ring after the other. The threads that write events and
- * the daemon that takes them find a ring the same way, here. Never touches an event.
+ * Where the rings are in the file `events`: line 0 is the pool's, then one ring after the other. The threads
+ * that write events and the daemon that takes them find a ring the same way, here. Never touches an event.
  */
 #ifndef TK_GATE_RING_H
 #define TK_GATE_RING_H

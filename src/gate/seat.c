@@ -1,6 +1,7 @@
 /*
- * Taking and leaving seats (seat.h). Open file description locks, because those of a process would be lost as soon as anybody in
- * it closed any descriptor of the file. The row is memory that a child of fork() finds empty: it cannot write into its parent's rings.
+ * Taking and leaving seats (seat.h). Open file description locks, because those of a process would be lost as
+ * soon as anybody in it closed any descriptor of the file. The row is memory that a child of fork() finds
+ * empty: it cannot write into its parent's rings.
  */
 #include "gate/seat.h"
 
@@ -122,7 +123,10 @@ static void set_row(struct tk_seats *seats)
                 seats->row[i] = (struct tk_seat){.seats = seats, .number = i};
 }
 
-/* Where a kernel cannot empty it in a child, a child that decides without tk_gate_after_fork() spoils its parent's events. */
+/*
+ * Where a kernel cannot empty it in a child, a child that decides without tk_gate_after_fork() spoils its
+ * parent's events.
+ */
 static bool map_row(struct tk_seats *seats)
 {
         seats->row_bytes = seats->rings.count * sizeof *seats->row;

@@ -1,7 +1,8 @@
 /*
- * Which ring a thread writes its events into. Each handle of the gate has a row of seats, one for each ring; a thread takes one at its
- * first decision and leaves it when it ends or the gate is closed. A ring belongs to one process by a lock on a byte of the
- * file, which the kernel releases with the process; to one of its threads by `taken`. Called on any thread of a decider. Never waits.
+ * Which ring a thread writes its events into. Each handle of the gate has a row of seats, one for each ring;
+ * a thread takes one at its first decision and leaves it when it ends or the gate is closed. A ring belongs
+ * to one process by a lock on a byte of the file, which the kernel releases with the process; to one of its
+ * threads by `taken`. Called on any thread of a decider. Never waits.
  */
 #ifndef TK_GATE_SEAT_H
 #define TK_GATE_SEAT_H
@@ -43,15 +44,19 @@ struct tk_seats {
 enum tk_err tk_seats_open(struct tk_files *files, int dir_fd, struct tk_seats **ret_seats);
 
 /*
- * Give all rings back. No thread may be in tk_seats_mine() or ending meanwhile; those that had a seat may go on and end later.
- * NULL is taken. In a child of fork() that forgot tk_seats_after_fork(), the parent keeps its rings.
+ * Give all rings back. No thread may be in tk_seats_mine() or ending meanwhile; those that had a seat may go
+ * on and end later. NULL is taken. In a child of fork() that forgot tk_seats_after_fork(), the parent keeps
+ * its rings.
  */
 void tk_seats_close(struct tk_seats *seats);
 
 /* The thread's seat, NULL: it has none, and there is none free. The slow part of tk_seats_mine(). */
 struct tk_seat *tk_seats_seek(struct tk_seats *seats, void *mine);
 
-/* This thread's seat; NULL: it has none. Calls the kernel at a thread's first call, and once in 65536 without a seat. */
+/*
+ * This thread's seat; NULL: it has none. Calls the kernel at a thread's first call, and once in 65536 without
+ * a seat.
+ */
 static inline struct tk_seat *tk_seats_mine(struct tk_seats *seats)
 {
         void *mine = pthread_getspecific(seats->mine);

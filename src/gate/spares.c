@@ -1,7 +1,8 @@
 /*
- * What was given up and waits to be given again: extents of `meters` that no binding names any more, and the rule for how long. One
- * thread, the publisher's. Kept in the publisher's memory alone: what a daemon that ends has here stays unused in the files, some
- * lines a change of plan. Why the wait suffices: docs/decisions/0010.
+ * What was given up and waits to be given again: extents of `meters` that no binding names any more, and the
+ * rule for how long. One thread, the publisher's. Kept in the publisher's memory alone: what a daemon that
+ * ends has here stays unused in the files, some lines a change of plan. Why the wait suffices:
+ * docs/decisions/0010.
  */
 #include "gate/publisher.h"
 
@@ -12,7 +13,10 @@
 
 #define FIRST_ROOM 64
 
-/* The machine was suspended when the clock that stops then falls behind by so much: no two reads of clocks are so far apart. */
+/*
+ * The machine was suspended when the clock that stops then falls behind by so much: no two reads of clocks
+ * are so far apart.
+ */
 #define SUSPENDED_MS 1000
 
 /* ---- how long ---- */
@@ -25,8 +29,8 @@ static uint64_t clock_ms(clockid_t clock)
 }
 
 /*
- * Seconds of the boot clock. A decision that was frozen with the machine goes on when the machine does, though the boot clock has gone on
- * meanwhile: then every wait begins anew.
+ * Seconds of the boot clock. A decision that was frozen with the machine goes on when the machine does,
+ * though the boot clock has gone on meanwhile: then every wait begins anew.
  */
 static uint64_t now_s(struct tk_spares *spares)
 {

@@ -1,10 +1,13 @@
 /*
- * Reading a meter without charging it: what a key or a subscription has used. For the daemon's replies and the command line; any
- * thread. What is counted goes on over a power cut (meter_restore.h). The counters are read one by one while deciders count, so they may be a request apart from each other.
+ * Reading a meter without charging it: what a key or a subscription has used. For the daemon's replies and
+ * the command line; any thread. What is counted goes on over a power cut (meter_restore.h). The counters are
+ * read one by one while deciders count, so they may be a request apart from each other.
  */
 #include "gate/request.h"
 
 #include <string.h>
+
+#define TRIES_MAX 16
 
 static const struct tk_format_subscription *subscription_line(const struct tk_gate *gate, uint64_t id)
 {
@@ -27,28 +30,45 @@ static int64_t anchor_of(const struct tk_format_subscription *line)
         return anchor_s >= 0 && anchor_s <= TK_TIME_MAX_S ? anchor_s : 0;
 }
 
-static enum tk_err read_party(const struct tk_gate *gate, struct tk_home home, uint64_t binding,
-                              enum tk_record_kind kind, enum tk_limit_owner owner,
-                              const struct tk_format_subscription *line, struct tk_usage *ret_usage)
+static enum tk_err read_once(const struct tk_gate *gate, struct tk_home home, uint64_t binding,
+                             enum tk_record_kind kind, enum tk_limit_owner owner,
+                             const struct tk_format_subscription *line, struct tk_usage *usage)
 {
         struct tk_request_party party;
         if (!tk_request_party(gate, home, binding, kind, &party))
                 return TK_CORRUPT;
 
-        struct tk_usage usage;
-        memset(&usage, 0, sizeof usage);
-        usage.admitted = atomic_load_explicit(&party.at.meter->admitted, memory_order_relaxed);
-        usage.refused = atomic_load_explicit(&party.at.meter->refused, memory_order_relaxed);
-        usage.last_used_s = atomic_load_explicit(&party.at.meter->last_used_s, memory_order_relaxed);
+        memset(usage, 0, sizeof *usage);
+        usage->admitted = atomic_load_explicit(&party.at.meter->admitted, memory_order_acquire);
+        usage->refused = atomic_load_explicit(&party.at.meter->refused, memory_order_acquire);
+        usage->last_used_s = atomic_load_explicit(&party.at.meter->last_used_s, memory_order_acquire);
         struct tk_moment now = tk_files_now(&gate->files);
         struct tk_credits credits = {0};
         if (line)
                 credits = tk_subscription_credits(line, (int64_t)(now.gate_ns / TK_NS_PER_S));
-        if (!tk_limits_report(&party, owner, anchor_of(line), &credits, &now, usage.limits,
-                              &usage.limit_count))
-                return TK_CORRUPT;
-        *ret_usage = usage;
-        return TK_OK;
+        return tk_limits_report(&party, owner, anchor_of(line), &credits, &now, usage->limits,
+                                &usage->limit_count)
+                       ? TK_OK
+                       : TK_CORRUPT;
+}
+
+/* Read again where the meter moved meanwhile: what is left behind there is nobody's usage. */
+static enum tk_err read_party(const struct tk_gate *gate, struct tk_home home,
+                              const _Atomic uint64_t *binding_word, enum tk_record_kind kind,
+                              enum tk_limit_owner owner, const struct tk_format_subscription *line,
+                              struct tk_usage *ret_usage)
+{
+        struct tk_usage usage;
+        for (int tries = 0; tries < TRIES_MAX; tries++) {
+                uint64_t binding = atomic_load_explicit(binding_word, memory_order_acquire);
+                enum tk_err err = read_once(gate, home, binding, kind, owner, line, &usage);
+                if (atomic_load_explicit(binding_word, memory_order_acquire) != binding)
+                        continue;
+                if (!err)
+                        *ret_usage = usage;
+                return err;
+        }
+        return TK_BUSY;
 }
 
 enum tk_err tk_gate_key_usage(const struct tk_gate *gate, uint64_t key_id, struct tk_usage *ret_usage)
@@ -59,10 +79,9 @@ enum tk_err tk_gate_key_usage(const struct tk_gate *gate, uint64_t key_id, struc
             tk_control_state(atomic_load_explicit(&line->control, memory_order_acquire)) == TK_LINE_EMPTY)
                 return TK_NOT_FOUND;
 
-        uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);
         uint64_t owner = atomic_load_explicit(&line->owner, memory_order_acquire);
         const struct tk_format_subscription *subscription = subscription_line(gate, tk_pair_low(owner));
-        enum tk_err err = read_party(gate, (struct tk_home){TK_FILE_KEY_HOMES, key_id}, binding,
+        enum tk_err err = read_party(gate, (struct tk_home){TK_FILE_KEY_HOMES, key_id}, &line->binding,
                                      TK_RECORD_KEY_POLICY, TK_OWNER_KEY, subscription, ret_usage);
         if (!err && subscription && !ended(subscription))
                 ret_usage->subscription_id = tk_pair_low(owner);
@@ -76,7 +95,6 @@ enum tk_err tk_gate_subscription_usage(const struct tk_gate *gate, uint64_t subs
         if (!line)
                 return TK_NOT_FOUND;
 
-        uint64_t binding = atomic_load_explicit(&line->binding, memory_order_acquire);
-        return read_party(gate, (struct tk_home){TK_FILE_SUBSCRIPTION_HOMES, subscription_id}, binding,
+        return read_party(gate, (struct tk_home){TK_FILE_SUBSCRIPTION_HOMES, subscription_id}, &line->binding,
                           TK_RECORD_LIMITS, TK_OWNER_SUBSCRIPTION, line, ret_usage);
 }

@@ -1,6 +1,7 @@
 /*
- * Whether the shared files hold together: every reference in range and of the right kind, every policy well formed. Called by the
- * daemon before it adopts files, by tests and by fuzzers; one thread, nobody publishing meanwhile. Never repairs.
+ * Whether the shared files hold together: every reference in range and of the right kind, every policy well
+ * formed. Called by the daemon before it adopts files, by tests and by fuzzers; one thread, nobody publishing
+ * meanwhile. Never repairs.
  */
 #include "gate/publisher.h"
 
@@ -35,13 +36,17 @@ static const char *check_texts(const struct tk_policy_view *view)
 #define BUFFER_BYTES 65536
 #define LINES_AHEAD  16
 
-/* What begins at a line of the arena, in a byte: nothing (0), or a record's kind, and above it a policy's extent_lines. */
+/*
+ * What begins at a line of the arena, in a byte: nothing (0), or a record's kind, and above it a policy's
+ * extent_lines.
+ */
 #define MARK_EXTENT_SHIFT 4
 _Static_assert(TK_RECORD_ROUTE < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
 
 /*
- * Bounds, taken once as nobody publishes meanwhile, and the marks of the arena: with them a line of `keys` is judged by what stands in it
- * and three bytes, so that ten million of them take a fraction of a second at a start.
+ * Bounds, taken once as nobody publishes meanwhile, and the marks of the arena: with them a line of `keys` is
+ * judged by what stands in it and three bytes, so that ten million of them take a fraction of a second at a
+ * start.
  */
 struct survey {
         const struct tk_publisher *publisher;
@@ -88,7 +93,10 @@ static bool pattern_sound(struct tk_area *area, uint32_t ref)
                tk_policy_text(&pattern->head, pattern->text, &text);
 }
 
-/* One that was made and not bound before its daemon was killed has no binding. Its policy may stand behind it, unmarked yet. */
+/*
+ * One that was made and not bound before its daemon was killed has no binding. Its policy may stand behind
+ * it, unmarked yet.
+ */
 static bool route_sound(const struct survey *survey, uint32_t ref)
 {
         struct tk_area *area = tk_publisher_area(survey->publisher, TK_FILE_POLICY);
@@ -234,8 +242,9 @@ static bool read_all(int fd, uint8_t *bytes, size_t count, off_t offset)
 }
 
 /*
- * Read through the descriptor and not through the mapping: one walk over a mapping takes a page fault every 64 lines, which costs more
- * than all of the rest. Measured on a virtual machine: 9 ns a line read, 95 ns mapped.
+ * Read through the descriptor and not through the mapping: one walk over a mapping takes a page fault every
+ * 64 lines, which costs more than all of the rest. Measured on a virtual machine: 9 ns a line read, 95 ns
+ * mapped.
  */
 static const char *check_lines(const struct survey *survey, enum tk_file file, line_check *check)
 {
@@ -255,7 +264,7 @@ static const char *check_lines(const struct survey *survey, enum tk_file file, l
         return why;
 }
 
-enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *ret_indexed_count,
+enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, struct tk_found *ret_found,
                                 const char **ret_why)
 {
         struct survey survey = {
@@ -267,6 +276,7 @@ enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *
                 .subscription_home_lines =
                         tk_area_used(tk_publisher_area(publisher, TK_FILE_SUBSCRIPTION_HOMES)),
         };
+        uint64_t foreign_count = 0;
         survey.marks = tk_calloc(survey.policy_lines, 1);
         survey.buffer = tk_calloc(1, BUFFER_BYTES + LINES_AHEAD * sizeof(struct tk_format_key));
         enum tk_err err = survey.marks && survey.buffer ? TK_OK : TK_NOMEM;
@@ -276,16 +286,18 @@ enum tk_err tk_publisher_verify(const struct tk_publisher *publisher, uint64_t *
         if (!why)
                 why = check_lines(&survey, TK_FILE_KEYS, check_key);
         if (!why)
-                why = tk_foreign_check(publisher);
+                why = tk_foreign_check(publisher, &foreign_count);
         tk_free(survey.marks);
         tk_free(survey.buffer);
-        *ret_indexed_count = survey.indexed_count;
         *ret_why = why;
-        return why && !err ? TK_CORRUPT : err;
+        if (why)
+                return err ? err : TK_CORRUPT;
+        *ret_found = (struct tk_found){survey.indexed_count, foreign_count};
+        return TK_OK;
 }
 
 bool tk_publisher_check(const struct tk_publisher *publisher, const char **ret_why)
 {
-        uint64_t indexed_count;
-        return tk_publisher_verify(publisher, &indexed_count, ret_why) == TK_OK;
+        struct tk_found found;
+        return tk_publisher_verify(publisher, &found, ret_why) == TK_OK;
 }

@@ -97,8 +97,8 @@ enum tk_err tk_http_api_list(struct tk_request *request)
         size_t count;
         enum tk_err err = tk_request_page(request, NULL, 0, &page);
         if (err == TK_OK)
-                err = tk_service_api_list(request->service, page, &request->arena, &apis, &count,
-                                          &request->fault);
+                err = tk_service_api_list(request->service, &request->caller, page, &request->arena, &apis,
+                                          &count, &request->fault);
         if (err != TK_OK)
                 return err;
         json_t *items = json_array();

@@ -4,12 +4,14 @@
 #include "http/auth.h"
 
 #include "gate/gate.h"
+#include "http/refusal.h"
 #include "http/reply.h"
 #include "http/router.h"
 #include "http/server_state.h"
 #include "service/view.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define REALM "Bearer realm=\"tollkeeper\""
 
@@ -48,6 +50,46 @@ static enum tk_err over_limit(struct tk_request *request, const struct tk_answer
                             tk_code_text(answer->code));
 }
 
+/* ---- sign-in attempts ---- */
+
+static uint64_t monotonic_ns(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        return (uint64_t)now.tv_sec * TK_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Not on the socket, which is the way back in; not a listed peer, who may try keys at /v1/verify without any; and not behind a
+ * proxy that is not trusted to say whose request it is, where everybody has the proxy's address.
+ */
+static bool is_throttled(const struct tk_request *request)
+{
+        bool told_by_proxy = request->peer == &request->forwarded;
+        return !request->peer->known && (!request->server->behind_proxy || told_by_proxy);
+}
+
+static enum tk_err refuse_hasty(struct tk_request *request)
+{
+        if (!is_throttled(request))
+                return TK_OK;
+        uint64_t wait_s = tk_throttle_wait_s(request->server->throttle, &request->peer->ip, monotonic_ns());
+        if (wait_s == 0)
+                return TK_OK;
+        tk_reply_retry_after(request, wait_s);
+        return tk_fault_set(&request->fault, TK_FAULT_rate_limited, "Authorization",
+                            "wait as long as Retry-After says, mend the key, or use another address",
+                            "too many bad admin keys came from your address; no key is looked at now");
+}
+
+/* 401 for a key that was presented. */
+static enum tk_err bad_key(struct tk_request *request, const char *detail)
+{
+        if (is_throttled(request))
+                tk_throttle_failed(request->server->throttle, &request->peer->ip, monotonic_ns());
+        return unauthenticated(request, true, detail);
+}
+
 /* What the gate said, in the terms of this API. */
 static enum tk_err refuse(struct tk_request *request, const struct tk_answer *answer)
 {
@@ -68,8 +110,19 @@ static enum tk_err refuse(struct tk_request *request, const struct tk_answer *an
                                     "try again; the Unix socket in the data directory works without the gate",
                                     "%s", answer->reason ? answer->reason : detail);
         default:
-                return unauthenticated(request, true, detail);
+                return bad_key(request, detail);
         }
+}
+
+/* Who lacks a scope, or is where the key may not be used, is known all the same. */
+static void note_refused(struct tk_request *request, const struct tk_answer *answer)
+{
+        bool known = answer->identified &&
+                     (answer->code == TK_CODE_insufficient_scope || answer->code == TK_CODE_restricted);
+        if (!known)
+                return;
+        tk_id_format(TK_ID_KEY, answer->key_id, request->actor);
+        tk_refusal_note(request, tk_str_from(request->actor));
 }
 
 static bool bearer_key(struct tk_str header, struct tk_str *ret_key)
@@ -88,6 +141,7 @@ static void name_caller(struct tk_request *request, const struct tk_answer *answ
         request->caller.actor = tk_str_from(request->actor);
         request->caller.source = tk_str_from(request->peer->source);
         request->caller.scopes = answer->scopes;
+        request->caller.only_apis = tk_service_only_apis(request->service, answer->key_id);
 }
 
 static enum tk_err check_key(struct tk_request *request)
@@ -97,8 +151,11 @@ static enum tk_err check_key(struct tk_request *request)
         if (request->headers.authorization_repeated)
                 return tk_fault_set(&request->fault, TK_FAULT_malformed_request, "Authorization",
                                     "send it once", "it is given twice");
+        enum tk_err err = refuse_hasty(request);
+        if (err != TK_OK)
+                return err;
         if (!bearer_key(request->headers.authorization, &key))
-                return unauthenticated(request, true, "The header is not of the form \"Bearer KEY\".");
+                return bad_key(request, "The header is not of the form \"Bearer KEY\".");
 
         const struct tk_scope_expr scope = {
                 .op_count = 1,
@@ -117,10 +174,13 @@ static enum tk_err check_key(struct tk_request *request)
         struct tk_answer answer;
         tk_gate_decide(server->gate, &ask, &answer);
         tk_metrics_decided(&server->metrics, TK_FRONT_ADMIN, answer.code);
-        if (answer.code != TK_CODE_valid)
-                return refuse(request, &answer);
-        name_caller(request, &answer);
-        return TK_OK;
+        if (answer.code == TK_CODE_valid) {
+                name_caller(request, &answer);
+                return TK_OK;
+        }
+        err = refuse(request, &answer);
+        note_refused(request, &answer);
+        return err;
 }
 
 static bool open_without_key(const struct tk_request *request)
@@ -147,6 +207,7 @@ enum tk_err tk_auth_check(struct tk_request *request)
                 request->caller.actor = tk_str_from(request->peer->actor);
                 request->caller.source = tk_str_from(request->peer->source);
                 request->caller.scopes = TK_STR("*");
+                request->caller.root = true;
         }
         return TK_OK;
 }

@@ -5,11 +5,14 @@
 
 #include "core/alloc.h"
 #include "http/auth.h"
+#include "http/bound.h"
 #include "http/headers.h"
 #include "http/log.h"
+#include "http/refusal.h"
 #include "http/reply.h"
 #include "http/router.h"
 #include "http/server_state.h"
+#include "http/stream.h"
 #include "http/upload.h"
 
 #include <stdio.h>
@@ -30,6 +33,11 @@ static int socket_of(struct MHD_Connection *connection)
 }
 
 /* ---- the headers have come ---- */
+
+static uint64_t request_ns(const struct tk_request *request)
+{
+        return tk_connections_request_ns(request->server->connections);
+}
 
 static bool streams(const struct tk_request *request)
 {
@@ -87,10 +95,24 @@ static enum tk_err check_framing(struct tk_request *request)
                             "where the body ends could be read in two ways");
 }
 
+/* Who asks, by the rules as they are now. */
+static void know_client(struct tk_request *request)
+{
+        struct tk_connections *connections = request->server->connections;
+        struct tk_connection *ours = request->ours;
+        tk_connections_judge(connections, &ours->seat, &ours->peer);
+        if (!ours->peer.proxy || !request->headers.forwarded_for.ptr)
+                return;
+        request->forwarded = ours->peer;
+        tk_connections_forwarded(connections, request->headers.forwarded_for, &request->forwarded);
+        request->peer = &request->forwarded;
+}
+
 static enum tk_err admit(struct tk_request *request)
 {
         uint64_t *announced = &request->body.announced;
         tk_headers_read(request->connection, &request->headers);
+        know_client(request);
         tk_str_to_u64(request->headers.content_length, announced);
         enum tk_err err = check_framing(request);
         if (err == TK_OK)
@@ -99,6 +121,8 @@ static enum tk_err admit(struct tk_request *request)
                 err = tk_auth_check(request);
         if (err == TK_OK)
                 err = decode_params(request);
+        if (err == TK_OK)
+                err = tk_bound_check(request);
         if (err == TK_OK && *announced > body_max(request))
                 err = too_large(request);
         return err;
@@ -120,6 +144,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         struct tk_connection *ours = info->socket_context;
         struct tk_request *request = &ours->request;
         tk_request_begin(ours, server, connection, method, path);
+        tk_request_allow_from(request, request->started_ns, request_ns(request));
         tk_metrics_begun(&server->metrics);
         if (!ours->spoken)
                 atomic_fetch_sub_explicit(&server->metrics.silent, 1, memory_order_relaxed);
@@ -131,6 +156,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
                 err = request->route->handle(request);
         if (err == TK_OK)
                 return MHD_YES;
+        tk_refusal_note(request, request->caller.actor);
         tk_reply_problem(request, err);
         /* A client that sent Expect waits for our word before it sends the body; others are heard out first. */
         bool at_once = request->headers.expect.ptr || request->headers.length_ambiguous ||
@@ -162,6 +188,7 @@ static enum MHD_Result collect(struct tk_request *request, const char *bytes, si
         if (broke_off(request))
                 return MHD_NO;
         if (request->upload) {
+                tk_request_allow(request, request_ns(request)); /* as long as bytes come, all of it may take long */
                 /* Whoever may import is heard to the end, also where what comes is not wanted: else the reply might get lost. */
                 if (request->reply.status == 0 && !tk_upload_put(request->upload, bytes, len))
                         (void)tk_upload_reply(request->upload, request);
@@ -194,29 +221,28 @@ static enum tk_err check_media_type(struct tk_request *request)
 static void run_handler(struct tk_request *request)
 {
         enum tk_err err = request->route->handle(request);
-        if (err != TK_OK)
-                tk_reply_problem(request, err);
-}
-
-static void make_piece(struct tk_request *request)
-{
-        if (request->reply.more(request) != TK_OK)
-                request->reply.broken = true;
+        if (err == TK_OK)
+                return;
+        tk_refusal_note(request, request->caller.actor);
+        tk_reply_problem(request, err);
 }
 
 void tk_dispatch_work(struct tk_request *request)
 {
         if (request->phase == TK_PHASE_STREAMING)
-                make_piece(request);
+                tk_stream_work(request);
         else
                 run_handler(request);
         request->phase = TK_PHASE_ANSWERED;
+        tk_request_allow(request, request->reply.stream.more ? tk_stream_patience_ns(request)
+                                                             : request_ns(request));
         MHD_resume_connection(request->connection); /* the network thread may free the request from here on */
 }
 
 static enum MHD_Result hand_over(struct tk_request *request)
 {
         request->phase = TK_PHASE_WORKING;
+        tk_request_allow(request, TK_NO_DEADLINE);   /* our own time is not the client's */
         MHD_suspend_connection(request->connection); /* before a worker can resume it */
         if (tk_workers_push(request->server->workers, request, request->route->run == TK_RUN_URGENT))
                 return MHD_YES;
@@ -224,6 +250,7 @@ static enum MHD_Result hand_over(struct tk_request *request)
                      "too many requests are waiting");
         tk_reply_problem(request, TK_BUSY);
         request->phase = TK_PHASE_ANSWERED;
+        tk_request_allow(request, request_ns(request));
         MHD_resume_connection(request->connection);
         return MHD_YES;
 }
@@ -286,6 +313,8 @@ void tk_dispatch_completed(void *context, struct MHD_Connection *connection, voi
         if (!request)
                 return;
         uint64_t duration_ns = tk_request_age_ns(request);
+        tk_request_allow_from(request, request->started_ns + duration_ns,
+                              tk_connections_idle_ns(server->connections));
         unsigned status = how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? request->reply.status : 0;
         tk_log_request(request, status, duration_ns);
         tk_metrics_finished(&server->metrics, request->route, status, request->phase != TK_PHASE_RECEIVING,
@@ -306,10 +335,9 @@ static struct tk_connection *open_connection(const struct tk_server *server,
         ours->memo.api_len = ours->memo.name_len = 0;
         const struct sockaddr *address =
                 MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-        if (address && address->sa_family != AF_UNIX)
-                tk_peer_from_address(address, server->verify_peers, server->verify_peer_count, &ours->peer);
-        else
-                tk_peer_from_socket(socket_of(connection), &ours->peer);
+        bool tcp = address && address->sa_family != AF_UNIX;
+        tk_connections_add(server->connections, &ours->seat, socket_of(connection), tcp ? address : NULL,
+                           &ours->peer);
         return ours;
 }
 
@@ -323,12 +351,21 @@ void tk_dispatch_connection(void *context, struct MHD_Connection *connection, vo
                 atomic_fetch_add_explicit(&server->metrics.connections, 1, memory_order_relaxed);
                 return;
         }
-        const struct tk_connection *ours = *inout_ours;
+        struct tk_connection *ours = *inout_ours;
         if (!ours || !ours->spoken)
                 atomic_fetch_sub_explicit(&server->metrics.silent, 1, memory_order_relaxed);
+        if (ours)
+                tk_connections_remove(server->connections, &ours->seat);
         tk_free(*inout_ours);
         *inout_ours = NULL;
         atomic_fetch_sub_explicit(&server->metrics.connections, 1, memory_order_relaxed);
+}
+
+enum MHD_Result tk_dispatch_accept(void *context, const struct sockaddr *address, socklen_t bytes)
+{
+        const struct tk_server *server = context;
+        (void)bytes;
+        return tk_connections_admit(server->connections, address) ? MHD_YES : MHD_NO;
 }
 
 size_t tk_dispatch_keep_escapes(void *context, struct MHD_Connection *connection, char *text)

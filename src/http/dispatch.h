@@ -14,6 +14,9 @@ enum MHD_Result tk_dispatch_request(void *context, struct MHD_Connection *connec
 void tk_dispatch_completed(void *context, struct MHD_Connection *connection, void **inout_request,
                            enum MHD_RequestTerminationCode how);
 
+/* Whether a connection from there may open; TCP only. */
+enum MHD_Result tk_dispatch_accept(void *context, const struct sockaddr *address, socklen_t bytes);
+
 /* A connection opens or closes: its struct tk_connection is made or freed. */
 void tk_dispatch_connection(void *context, struct MHD_Connection *connection, void **inout_ours,
                             enum MHD_ConnectionNotificationCode what);

@@ -3,7 +3,7 @@
  * key or its digest. See handlers.h.
  */
 #include "http/handlers.h"
-#include "http/reply.h"
+#include "http/stream.h"
 #include "service/view.h"
 
 #include "core/alloc.h"
@@ -132,20 +132,16 @@ static enum tk_err print_page(struct tk_request *request, struct export *export,
                 tk_free(text);
                 return TK_NOMEM;
         }
-        request->reply.bytes = text;
-        request->reply.len = len;
-        request->reply.owned = true;
+        tk_stream_piece(request, text, len, count < export->page.limit);
         return TK_OK;
 }
 
-static enum tk_err next_page(struct tk_request *request)
+static enum tk_err next_page(struct tk_request *request, void *context)
 {
-        struct export *export = request->reply.more_context;
+        struct export *export = context;
         struct tk_arena arena;
         struct tk_key **keys;
         size_t count;
-        tk_reply_drop(&request->reply);
-        request->reply.len = 0;
         tk_arena_init(&arena, 0);
         enum tk_err err = tk_service_key_list(request->service, &export->filter, export->page, &arena, &keys,
                                               &count, &request->fault);
@@ -153,8 +149,6 @@ static enum tk_err next_page(struct tk_request *request)
                 err = print_page(request, export, keys, count);
         if (err == TK_OK && count > 0)
                 export->page.after_id = keys[count - 1]->id;
-        if (err == TK_OK && count < export->page.limit)
-                request->reply.more = NULL;
         tk_arena_fini(&arena);
         return err;
 }
@@ -178,7 +172,6 @@ enum tk_err tk_http_key_export(struct tk_request *request)
         if (format.ptr && !export->csv && !tk_str_equal(format, TK_STR("ndjson")))
                 return tk_fault_set(&request->fault, TK_FAULT_invalid_value, "format", "use ndjson or csv",
                                     "it is neither");
-        tk_reply_stream(request, export->csv ? "text/csv; charset=utf-8" : "application/x-ndjson", next_page,
-                        export);
-        return next_page(request);
+        return tk_stream_begin(request, export->csv ? "text/csv; charset=utf-8" : "application/x-ndjson",
+                               TK_STREAM_LEN_UNKNOWN, next_page, NULL, export);
 }

@@ -54,6 +54,9 @@ struct tk_request;
         X(key_resume)                                                                                        \
         X(key_revoke)                                                                                        \
         X(key_usage)                                                                                         \
+        X(audit_list)                                                                                        \
+        X(audit_get)                                                                                         \
+        X(backup)                                                                                            \
         X(status)                                                                                            \
         X(healthz)                                                                                           \
         X(readyz)                                                                                            \

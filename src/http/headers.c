@@ -23,6 +23,7 @@ static const struct {
         HEADER("X-API-Key", api_key),
         HEADER("Expect", expect),
         HEADER("Transfer-Encoding", transfer_encoding),
+        HEADER("X-Forwarded-For", forwarded_for),
 };
 
 /* Of a header that comes twice the first counts, but where that could hide a key or another request. */
@@ -55,7 +56,7 @@ static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const c
                         continue;
                 struct tk_str *kept = (struct tk_str *)(void *)((char *)headers + wanted[i].offset);
                 struct tk_str text = {value ? value : "", value_len};
-                if (kept->ptr)
+                if (kept->ptr && kept != &headers->forwarded_for) /* the last one is the nearest proxy's */
                         note_repeated(headers, kept, text);
                 else
                         *kept = text;

@@ -5,6 +5,8 @@
 
 #include "core/calendar.h"
 
+#include <stdio.h>
+
 /* Bytes that a text may not hold as they are: controls, DEL, the quote, the backslash, and all above ASCII. */
 static const bool special[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true};
 
@@ -91,6 +93,14 @@ void tk_json_u64(struct tk_json_writer *writer, uint64_t value)
         } while (value > 0);
         tk_json_separate(writer);
         tk_json_put(writer, digits + at, sizeof(digits) - at);
+}
+
+void tk_json_i64(struct tk_json_writer *writer, int64_t value)
+{
+        char text[24];
+        int len = snprintf(text, sizeof(text), "%lld", (long long)value);
+        tk_json_separate(writer);
+        tk_json_put(writer, text, (size_t)len);
 }
 
 void tk_json_time(struct tk_json_writer *writer, int64_t unix_s)

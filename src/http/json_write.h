@@ -79,6 +79,7 @@ static inline void tk_json_plain(struct tk_json_writer *writer, struct tk_str te
         tk_json_put(writer, "\"", 1);
 }
 void tk_json_u64(struct tk_json_writer *writer, uint64_t value);
+void tk_json_i64(struct tk_json_writer *writer, int64_t value);
 /* RFC 3339 in UTC; 0 is null. */
 void tk_json_time(struct tk_json_writer *writer, int64_t unix_s);
 

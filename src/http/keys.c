@@ -27,6 +27,7 @@ static const struct tk_json_member new_members[] = {
         {"environment", tk_json_read_text, offsetof(struct tk_input_key, environment), false},
         {"consumer", tk_json_read_text, offsetof(struct tk_input_key, consumer), false},
         KEY_CHANGE_MEMBERS,
+        {"only_apis", tk_json_read_texts, offsetof(struct tk_input_key, only_apis), false},
         {"create_missing", tk_json_read_flag, offsetof(struct tk_input_key, create_missing), false},
 };
 static const struct tk_json_shape new_shape = TK_JSON_SHAPE(new_members);
@@ -147,14 +148,14 @@ enum tk_err tk_http_key_revoke(struct tk_request *request)
 enum tk_err tk_http_key_get(struct tk_request *request)
 {
         struct tk_key *key = NULL;
-        enum tk_err err = tk_service_key_get(request->service, request->params[0], &request->arena, &key,
-                                             &request->fault);
+        enum tk_err err = tk_service_key_get(request->service, &request->caller, request->params[0],
+                                             &request->arena, &key, &request->fault);
         return reply_with(request, err, key);
 }
 
 enum tk_err tk_http_key_list(struct tk_request *request)
 {
-        struct tk_input_key_filter filter = {0};
+        struct tk_input_key_filter filter = {.caller = &request->caller};
         const struct tk_query filters[] = {{"api", &filter.api},
                                            {"environment", &filter.environment},
                                            {"consumer", &filter.consumer},
@@ -195,8 +196,8 @@ enum tk_err tk_http_key_usage(struct tk_request *request)
         const struct tk_gate *gate = tk_service_gate(request->service);
         struct tk_key *key;
         struct tk_usage own, shared;
-        enum tk_err err = tk_service_key_get(request->service, request->params[0], &request->arena, &key,
-                                             &request->fault);
+        enum tk_err err = tk_service_key_get(request->service, &request->caller, request->params[0],
+                                             &request->arena, &key, &request->fault);
         if (err == TK_OK)
                 err = tk_gate_key_usage(gate, key->id, &own);
         if (err == TK_OK && own.subscription_id != 0)

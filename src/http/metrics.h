@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define TK_METRIC_SHARDS     16
-#define TK_METRIC_ROUTES_MAX 64
+#define TK_METRIC_ROUTES_MAX 128
 #define TK_METRIC_CLASSES    6 /* status / 100 */
 
 /* Who asked the gate. */

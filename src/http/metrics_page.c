@@ -126,6 +126,24 @@ static void durations(struct page *page, struct tk_metrics *metrics)
         duration(page, metrics, TK_KIND_ADMIN, "admin");
 }
 
+/* Who tried to be one, and what was refused to those who are. */
+static void administrators(struct page *page, struct tk_server *server)
+{
+        struct tk_throttle_stats attempts;
+        struct tk_refusal_stats refusals;
+        tk_throttle_stats(server->throttle, &attempts);
+        tk_service_refusal_stats(server->service, &refusals);
+        one(page, "tollkeeper_sign_in_failures_total", "counter",
+            "Bad admin keys from addresses that are not listed peers.", attempts.failures);
+        one(page, "tollkeeper_sign_in_throttled_total", "counter",
+            "Requests whose admin key was not looked at, after too many bad ones from their address.",
+            attempts.refusals);
+        one(page, "tollkeeper_admin_refusals_total", "counter",
+            "What administrators asked for and may not do.", refusals.refused);
+        one(page, "tollkeeper_admin_refusals_unnoted_total", "counter",
+            "Those of them that no entry of the audit log counts.", refusals.unnoted);
+}
+
 static void server_counters(struct page *page, struct tk_server *server)
 {
         struct tk_workers_stats workers;
@@ -137,11 +155,21 @@ static void server_counters(struct page *page, struct tk_server *server)
         decisions(page, &server->metrics);
         requests(page, &server->metrics);
         durations(page, &server->metrics);
+        administrators(page, server);
         one(page, "tollkeeper_http_requests_in_flight", "gauge",
             "HTTP requests whose headers have come and that are not answered.",
             tk_metrics_receiving(&server->metrics) + tk_metrics_answering(&server->metrics));
         one(page, "tollkeeper_http_connections", "gauge", "Open connections.",
             atomic_load_explicit(&server->metrics.connections, memory_order_relaxed));
+        struct tk_connections_stats bounds;
+        tk_connections_stats(server->connections, &bounds);
+        one(page, "tollkeeper_http_connections_full_total", "counter",
+            "Connections that were refused because there were too many.", bounds.refused_full);
+        one(page, "tollkeeper_http_connections_address_total", "counter",
+            "Connections that were refused because their address had too many.", bounds.refused_address);
+        one(page, "tollkeeper_http_connections_overdue_total", "counter",
+            "Connections that were closed because a request, or the next one, did not come in time.",
+            bounds.overdue);
         one(page, "tollkeeper_http_worker_queue_length", "gauge", "HTTP requests that wait for a worker.",
             workers.queued);
         one(page, "tollkeeper_http_worker_refusals_total", "counter",

@@ -12,6 +12,7 @@
 struct tk_peer {
         bool trusted; /* on the Unix socket, and root or the daemon's own user: needs no key */
         bool known;   /* one of the listed peers: may verify, explain and read the counters without a key */
+        bool proxy;   /* speaks for others, and is believed; or somebody for whom such a one spoke */
         struct tk_ip ip;               /* family 0 on the Unix socket */
         char source[TK_CIDR_TEXT_MAX]; /* its address, or `local` */
         char actor[32];                /* `socket:UID` on the Unix socket */

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/secret.h"
 #include "http/server_state.h"
+#include "http/stream.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #define JSON_TYPE    "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 #define BUSY_RETRY_S 1
-#define PIECE_BYTES  (32u << 10)
 
 void tk_reply_header(struct tk_request *request, const char *name, const char *value)
 {
@@ -51,26 +51,21 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
         return TK_OK;
 }
 
-void tk_reply_stream(struct tk_request *request, const char *content_type,
-                     enum tk_err (*more)(struct tk_request *request), void *context)
-{
-        struct tk_reply *reply = &request->reply;
-        reply->status = MHD_HTTP_OK;
-        reply->content_type = content_type;
-        reply->more = more;
-        reply->more_context = context;
-        reply->streamed = true;
-        reply->owned = false;
-        reply->len = 0;
-}
-
-void tk_reply_drop(struct tk_reply *reply)
+void tk_reply_drop_bytes(struct tk_reply *reply)
 {
         if (!reply->owned)
                 return;
         tk_wipe(reply->bytes, reply->len); /* it may hold a new key */
         tk_free(reply->bytes);
         reply->owned = false;
+}
+
+void tk_reply_drop(struct tk_reply *reply)
+{
+        if (reply->stream.more && reply->stream.free)
+                reply->stream.free(reply->stream.context);
+        reply->stream.more = NULL;
+        tk_reply_drop_bytes(reply);
 }
 
 /* Serialise after `head` bytes that the caller fills; takes json. */
@@ -215,8 +210,6 @@ void tk_reply_problem(struct tk_request *request, enum tk_err err)
         const struct tk_fault_info *info = tk_fault_info(fault->code);
         struct tk_reply *reply = &request->reply;
         tk_reply_drop(reply); /* one that failed half way */
-        reply->more = NULL;
-        reply->streamed = false;
         struct tk_json_writer writer = tk_json_writer_init(reply->scratch, sizeof(reply->scratch));
         write_problem(&writer, fault, info);
         if (info->http_status == MHD_HTTP_SERVICE_UNAVAILABLE && fault->code != TK_FAULT_uncertain)
@@ -226,39 +219,11 @@ void tk_reply_problem(struct tk_request *request, enum tk_err err)
 
 /* ---- sending ---- */
 
-/* On the network thread. Where a piece is used up, a worker makes the next one while the connection is suspended. */
-static ssize_t next_bytes(void *context, uint64_t position, char *buffer, size_t room)
-{
-        (void)position;
-        struct tk_request *request = context;
-        struct tk_reply *reply = &request->reply;
-        if (reply->broken)
-                return MHD_CONTENT_READER_END_WITH_ERROR;
-        size_t left = reply->len - reply->sent;
-        if (left > 0) {
-                size_t len = left < room ? left : room;
-                memcpy(buffer, reply->bytes + reply->sent, len);
-                reply->sent += len;
-                return (ssize_t)len;
-        }
-        if (!reply->more)
-                return MHD_CONTENT_READER_END_OF_STREAM;
-        reply->sent = 0;
-        request->phase = TK_PHASE_STREAMING;
-        MHD_suspend_connection(request->connection);
-        if (!tk_workers_push(request->server->workers, request, false)) {
-                reply->broken = true;
-                MHD_resume_connection(request->connection);
-        }
-        return 0;
-}
-
 static struct MHD_Response *make_response(struct tk_request *request)
 {
-        struct tk_reply *reply = &request->reply;
-        if (reply->streamed)
-                return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, next_bytes, request,
-                                                         NULL);
+        const struct tk_reply *reply = &request->reply;
+        if (reply->stream.more)
+                return tk_stream_response(request);
         /* The bytes are the request's, which libmicrohttpd ends only after it has sent them. */
         return MHD_create_response_from_buffer(reply->len, reply->bytes, MHD_RESPMEM_PERSISTENT);
 }

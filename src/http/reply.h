@@ -37,18 +37,12 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
 void tk_reply_bytes(struct tk_request *request, unsigned status, const char *content_type, char *bytes,
                     size_t len);
 
-/*
- * 200, in pieces: the first one is in the reply's bytes when the handler returns, each further one when `more` has, which runs on a worker
- * and sets reply.more to NULL with the last. What fails in the middle closes the connection.
- */
-void tk_reply_stream(struct tk_request *request, const char *content_type,
-                     enum tk_err (*more)(struct tk_request *request), void *context);
-
 /* The problem document of request->fault, or of `err` when that is empty. */
 void tk_reply_problem(struct tk_request *request, enum tk_err err);
 
-/* Wipe and free what it owns. */
+/* Wipe and free what it owns: with its stream, and its bytes alone. */
 void tk_reply_drop(struct tk_reply *reply);
+void tk_reply_drop_bytes(struct tk_reply *reply);
 
 /* Queue it. On the network thread, once. */
 enum MHD_Result tk_reply_send(struct tk_request *request);

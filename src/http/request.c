@@ -33,15 +33,27 @@ uint64_t tk_request_age_ns(const struct tk_request *request)
         return monotonic_ns() - request->started_ns;
 }
 
+void tk_request_allow_from(struct tk_request *request, uint64_t from_ns, uint64_t ns)
+{
+        uint64_t deadline_ns = ns == TK_NO_DEADLINE ? TK_NO_DEADLINE : from_ns + ns;
+        atomic_store_explicit(&request->ours->seat.deadline_ns, deadline_ns, memory_order_relaxed);
+}
+
+void tk_request_allow(struct tk_request *request, uint64_t ns)
+{
+        tk_request_allow_from(request, ns == TK_NO_DEADLINE ? 0 : monotonic_ns(), ns);
+}
+
 /* Some 20 KiB, most of it buffers that need no zeros: only what is read before it is written is set. */
 void tk_request_begin(struct tk_connection *ours, struct tk_server *server, struct MHD_Connection *connection,
                       const char *method, const char *path)
 {
         struct tk_request *request = &ours->request;
-        memset(request, 0, offsetof(struct tk_request, fault));
+        memset(request, 0, offsetof(struct tk_request, forwarded));
         request->server = server;
         request->service = server->service;
         request->connection = connection;
+        request->ours = ours;
         request->peer = &ours->peer;
         request->memo = &ours->memo;
         request->method = method;
@@ -56,10 +68,8 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
         request->body.announced = 0;
         request->reply.status = 0;
         request->reply.owned = false;
+        request->reply.stream.more = NULL;
         request->reply.header_count = 0;
-        request->reply.more = NULL;
-        request->reply.streamed = request->reply.broken = false;
-        request->reply.sent = 0;
 }
 
 static void drop_body(struct tk_body *body)

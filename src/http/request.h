@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "core/fault.h"
+#include "http/connections.h"
 #include "http/json_read.h"
 #include "http/peer.h"
 #include "service/service.h"
@@ -31,7 +32,7 @@ struct tk_request;
 /* The headers that matter, as they came; ptr NULL when absent. They live as long as the request. */
 struct tk_headers {
         struct tk_str authorization, content_type, content_length, if_match, idempotency_key, api_key, origin,
-                expect, transfer_encoding;
+                expect, transfer_encoding, forwarded_for;
         bool authorization_repeated;
         bool api_keys_differ;  /* two X-API-Key headers that are not the same */
         bool length_ambiguous; /* where the request ends could be read in two ways (RFC 9112, section 6.3) */
@@ -45,22 +46,29 @@ struct tk_body {
         char in_place[TK_BODY_INLINE_BYTES];
 };
 
+/* A reply that comes in pieces, of which the reply's bytes are one: see http/stream.h. */
+struct tk_stream {
+        enum tk_err (*more)(struct tk_request *request, void *context); /* NULL: it does not */
+        void (*free)(void *context);
+        void *context;
+        uint64_t len, made; /* of all pieces, and of those that were made */
+        size_t sent;        /* of this piece */
+        bool last;   /* this piece */
+        bool broken; /* a piece could not be made */
+};
+
 struct tk_reply {
         unsigned status;
         const char *content_type;
         char *bytes;
         size_t len;
+        struct tk_stream stream;
         bool owned; /* bytes were allocated; else they are static or in the request */
         struct {
                 const char *name;
                 const char *value; /* static, or in the request */
         } headers[TK_REPLY_HEADERS_MAX];
         unsigned header_count;
-        /* A reply that comes in pieces: makes the next one in bytes and len, on a worker, and sets itself NULL with the last. */
-        enum tk_err (*more)(struct tk_request *request);
-        void *more_context;
-        bool streamed, broken; /* it comes in pieces; a piece could not be made */
-        size_t sent;           /* of this piece */
         char retry_after[24];
         char limits[TK_REPLY_LIMITS_BYTES];
         char scratch[TK_REPLY_INLINE_BYTES];
@@ -77,6 +85,7 @@ struct tk_request {
         struct tk_server *server;
         struct tk_service *service;
         struct MHD_Connection *connection;
+        struct tk_connection *ours;
         const struct tk_peer *peer;
         struct tk_environment_memo *memo; /* the connection's */
         const struct tk_route *route;     /* NULL: there is none */
@@ -92,6 +101,7 @@ struct tk_request {
         struct tk_arena arena;
         char actor[32];
         /* From here on nothing is zeroed for each request. */
+        struct tk_peer forwarded; /* where a trusted proxy speaks for the client: then `peer` is this */
         struct tk_fault fault;
         struct tk_body body;
         struct tk_reply reply;
@@ -110,6 +120,7 @@ struct tk_environment_memo {
 /* A connection: who is at its other end, and the request that it serves now. */
 struct tk_connection {
         bool spoken; /* a request has come */
+        struct tk_connection_seat seat;
         struct tk_peer peer;
         struct tk_environment_memo memo;
         struct tk_request request;
@@ -121,6 +132,12 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
 /* Wipes what may hold a key. */
 void tk_request_end(struct tk_request *request);
 uint64_t tk_request_age_ns(const struct tk_request *request);
+/*
+ * The step that begins now, or began then, must be done within `ns`, or the connection is closed; TK_NO_DEADLINE: it is ours, and may
+ * take its time. Before the connection is handed to another thread.
+ */
+void tk_request_allow(struct tk_request *request, uint64_t ns);
+void tk_request_allow_from(struct tk_request *request, uint64_t from_ns, uint64_t ns);
 
 /* Keep more of the body. TK_NOMEM. */
 enum tk_err tk_request_append(struct tk_request *request, const char *bytes, size_t len);

@@ -70,6 +70,10 @@ static const struct tk_route routes[] = {
         ADMIN("POST", SUBSCRIPTION "/resume", "consumers:write", WORKER, subscription_resume),
         ADMIN("POST", SUBSCRIPTION "/end", "consumers:write", WORKER, subscription_end),
 
+        ADMIN("GET", "audit", "audit:read", WORKER, audit_list),
+        ADMIN("GET", "audit/{entry}", "audit:read", WORKER, audit_get),
+
+        ADMIN("GET", "backup", "backup:read", WORKER, backup),
         ADMIN("GET", "status", "status:read", WORKER, status),
         {"GET", "/healthz", TK_ACCESS_OPEN, NULL, TK_RUN_INLINE, tk_http_healthz},
         {"GET", "/readyz", TK_ACCESS_OPEN, NULL, TK_RUN_WORKER, tk_http_readyz},

@@ -6,9 +6,9 @@
 #ifndef TK_HTTP_SERVER_H
 #define TK_HTTP_SERVER_H
 
-#include "core/cidr.h"
 #include "core/error.h"
 #include "core/fault.h"
+#include "http/connections.h"
 
 #include <stdint.h>
 
@@ -22,15 +22,24 @@ struct tk_server_config {
         const char *socket_path;    /* Unix socket; NULL: none */
         unsigned verify_threads;    /* network threads, 1 to 64 */
         unsigned workers;           /* for requests that may touch the disk, 1 to 256 */
-        unsigned idle_timeout_s;    /* a connection that says nothing for so long is closed; at least 1 */
-        const struct tk_cidr *verify_peers; /* who may verify and read the counters without a key */
-        uint32_t verify_peer_count;
-        void (*log)(const char *line); /* one logfmt line without newline; never a secret */
+        struct tk_connection_rules rules;
+        bool behind_proxy; /* where no proxy is trusted, sign-in attempts are not told apart by address */
+        const char *tls_cert, *tls_key; /* PEM files; NULL: plain HTTP */
+        void (*log)(const char *line);  /* one logfmt line without newline; never a secret */
 };
 
 enum tk_err tk_server_start(const struct tk_server_config *config, struct tk_server **ret_server,
                             struct tk_fault *fault);
 uint16_t tk_server_port(const struct tk_server *server);
+
+/*
+ * While it serves: rules that hold from the next request and the next connection on. connections_max is cut to what the process
+ * may open. TK_NOMEM: nothing has changed.
+ */
+enum tk_err tk_server_change_rules(struct tk_server *server, const struct tk_connection_rules *rules);
+/* While it serves with TLS: read certificate and key anew, for new handshakes (http/tls.h). */
+enum tk_err tk_server_change_cert(struct tk_server *server, const char *cert_file, const char *key_file,
+                                  int64_t *ret_expires_s, struct tk_fault *fault);
 
 /* Stop accepting, answer what has come (http/drain.h; at most grace_s seconds), free. NULL is allowed. */
 void tk_server_stop(struct tk_server *server, unsigned grace_s);

@@ -56,6 +56,14 @@ static void write_registry(struct tk_json_writer *writer, struct tk_registry *re
         tk_json_close(writer, '}');
 }
 
+static void write_clock(struct tk_json_writer *writer, const struct tk_service *service)
+{
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "pending_ms");
+        tk_json_i64(writer, tk_service_held_step_ms(service));
+        tk_json_close(writer, '}');
+}
+
 static void write_installation(struct tk_json_writer *writer, const struct tk_registry *registry)
 {
         uint8_t id[16];
@@ -89,6 +97,8 @@ enum tk_err tk_http_status(struct tk_request *request)
         write_gate(&writer, server);
         TK_JSON_NAME(&writer, "registry");
         write_registry(&writer, registry);
+        TK_JSON_NAME(&writer, "clock");
+        write_clock(&writer, server->service);
         tk_json_close(&writer, '}');
         return tk_reply_written(request, &writer);
 }

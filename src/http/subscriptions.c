@@ -88,14 +88,14 @@ enum tk_err tk_http_subscription_end(struct tk_request *request)
 enum tk_err tk_http_subscription_get(struct tk_request *request)
 {
         struct tk_subscription subscription;
-        enum tk_err err = tk_service_subscription_get(request->service, request->params[0], &request->arena,
-                                                      &subscription, &request->fault);
+        enum tk_err err = tk_service_subscription_get(request->service, &request->caller, request->params[0],
+                                                      &request->arena, &subscription, &request->fault);
         return reply_with(request, err, &subscription);
 }
 
 enum tk_err tk_http_subscription_list(struct tk_request *request)
 {
-        struct tk_input_subscription_filter filter = {0};
+        struct tk_input_subscription_filter filter = {.caller = &request->caller};
         const struct tk_query filters[] = {
                 {"consumer", &filter.consumer}, {"api", &filter.api}, {"environment", &filter.environment}};
         struct tk_page page;

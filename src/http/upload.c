@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "core/secret.h"
+#include "http/refusal.h"
 #include "http/reply.h"
 #include "http/server_state.h"
 
@@ -28,7 +29,7 @@ struct tk_upload {
 
         pthread_mutex_t lock; /* guards what follows */
         pthread_cond_t changed;
-        struct MHD_Connection *connection; /* NULL: the request is over */
+        struct tk_request *request; /* NULL: it is over */
         bool suspended;
         bool complete; /* all of the body is in `waiting` */
         bool stopping;
@@ -68,10 +69,12 @@ static void leave(struct tk_upload *upload)
 /* With the lock held. */
 static void resume(struct tk_upload *upload)
 {
-        if (!upload->suspended || !upload->connection)
+        struct tk_request *request = upload->request;
+        if (!upload->suspended || !request)
                 return;
         upload->suspended = false;
-        MHD_resume_connection(upload->connection);
+        tk_request_allow(request, tk_connections_request_ns(request->server->connections));
+        MHD_resume_connection(request->connection);
 }
 
 static void unlist(struct tk_upload *upload)
@@ -113,7 +116,7 @@ static struct tk_upload *new_upload(struct tk_request *request, tk_upload_fn *ru
         upload->uploads = &request->server->uploads;
         upload->run = run;
         upload->context = context;
-        upload->connection = request->connection;
+        upload->request = request;
         upload->users = 2;
         pthread_mutex_init(&upload->lock, NULL);
         pthread_cond_init(&upload->changed, NULL);
@@ -189,9 +192,9 @@ void tk_uploads_stop(struct tk_uploads *uploads)
 bool tk_upload_take(struct tk_upload *upload, struct tk_str *ret_bytes, bool *ret_broken)
 {
         pthread_mutex_lock(&upload->lock);
-        while (upload->waiting.len == 0 && !upload->complete && !upload->stopping && upload->connection)
+        while (upload->waiting.len == 0 && !upload->complete && !upload->stopping && upload->request)
                 pthread_cond_wait(&upload->changed, &upload->lock);
-        bool broken = !upload->complete && (upload->stopping || !upload->connection);
+        bool broken = !upload->complete && (upload->stopping || !upload->request);
         bool more = !broken && upload->waiting.len > 0;
         if (more) {
                 struct buffer empty = {.bytes = upload->taken.bytes};
@@ -224,7 +227,8 @@ static void suspend(struct tk_upload *upload)
         if (upload->suspended)
                 return;
         upload->suspended = true;
-        MHD_suspend_connection(upload->connection);
+        tk_request_allow(upload->request, TK_NO_DEADLINE); /* our own time is not the client's */
+        MHD_suspend_connection(upload->request->connection);
 }
 
 bool tk_upload_put(struct tk_upload *upload, const char *bytes, size_t len)
@@ -265,6 +269,7 @@ bool tk_upload_reply(struct tk_upload *upload, struct tk_request *request)
                 return false;
         if (upload->err != TK_OK) {
                 request->fault = upload->fault;
+                tk_refusal_note(request, request->caller.actor);
                 tk_reply_problem(request, upload->err);
                 return true;
         }
@@ -278,7 +283,7 @@ bool tk_upload_reply(struct tk_upload *upload, struct tk_request *request)
 void tk_upload_drop(struct tk_upload *upload)
 {
         pthread_mutex_lock(&upload->lock);
-        upload->connection = NULL;
+        upload->request = NULL;
         pthread_cond_signal(&upload->changed);
         pthread_mutex_unlock(&upload->lock);
         leave(upload);

@@ -60,12 +60,24 @@ static enum tk_err find_environment(struct tk_request *request, const struct tk_
         return no_environment(request, question);
 }
 
+/* A gateway's key that is bound to its API tells nothing of the keys of others. */
+static enum tk_err refuse_unreached(struct tk_request *request, struct tk_str api)
+{
+        if (tk_caller_reaches(&request->caller, api))
+                return TK_OK;
+        return tk_fault_set(&request->fault, TK_FAULT_forbidden, "/api",
+                            "name one of these, or use an admin key that is not bound to APIs",
+                            "your key acts on %.*s only", TK_STR_ARG(request->caller.only_apis));
+}
+
 enum tk_err tk_verify_prepare(struct tk_request *request, struct tk_question *ret_question,
                               struct tk_ask *ret_ask, bool *ret_keys_differ)
 {
         enum tk_err err =
                 tk_question_read(request->body.bytes, request->body.len, ret_question, &request->fault);
         uint32_t environment;
+        if (err == TK_OK && request->caller.only_apis.len > 0)
+                err = refuse_unreached(request, ret_question->api);
         if (err == TK_OK)
                 err = find_environment(request, ret_question, &environment);
         if (err != TK_OK)

@@ -1,6 +1,7 @@
 /*
- * From the gate's answer to one in the words of the public header, and from that to the headers of an HTTP answer. In the decision
- * path: allocates nothing. What a caller's struct has beyond ours is zeroed: a later version's fields, which we do not know.
+ * From the gate's answer to one in the words of the public header, and from that to the headers of an HTTP
+ * answer. In the decision path: allocates nothing. What a caller's struct has beyond ours is zeroed: a later
+ * version's fields, which we do not know.
  */
 #include "core/id.h"
 #include "gate/fields.h"
@@ -41,7 +42,8 @@ static void write_id(enum tk_id_kind kind, uint64_t number, char ret_text[24])
 {
         char text[TK_ID_BYTES];
         tk_id_format(kind, number, text);
-        memcpy(ret_text, text, 23); /* the last byte is zero */
+        memcpy(ret_text, text,
+               strlen(text) + 1); /* no more: what stands behind it on the stack is not the caller's */
 }
 
 static void write_owner(const struct tk_answer *answer, struct tollkeeper_answer *it)

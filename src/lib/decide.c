@@ -1,6 +1,7 @@
 /*
- * Decide, settle, explain: the gate's own functions, in the current set of the handle. On any thread; but for explaining nothing here
- * allocates, locks or waits. On whatever is wrong with a question, the answer is one that refuses.
+ * Decide, settle, explain: the gate's own functions, in the current set of the handle. On any thread; but for
+ * explaining nothing here allocates, locks or waits. On whatever is wrong with a question, the answer is one
+ * that refuses.
  */
 #include "lib/handle.h"
 

@@ -1,6 +1,7 @@
 /*
- * The life of a handle: open, refresh, close. Opening and closing happens in one thread; refreshing in any, one at a time, beside
- * those that decide: they see either the set before or the whole of the one after it. Never frees what a thread may be reading.
+ * The life of a handle: open, refresh, close. Opening and closing happens in one thread; refreshing in any,
+ * one at a time, beside those that decide: they see either the set before or the whole of the one after it.
+ * Never frees what a thread may be reading.
  */
 #include "lib/handle.h"
 
@@ -49,10 +50,11 @@ enum tollkeeper_result tollkeeper_open(const struct tollkeeper_config *config,
 {
         struct tk_fault fault = {0};
         struct tk_lib_set *set = NULL;
-        if (!ret_gate || (config && !TK_LIB_SIZED(config)))
-                return tk_lib_error(TOLLKEEPER_INVALID, error,
-                                    "the config has no size, or there is no place "
-                                    "for the handle");
+        if (!ret_gate || (config && !tk_lib_understood(config, config->size, sizeof *config)))
+                return tk_lib_error(
+                        TOLLKEEPER_INVALID, error,
+                        "the config has not the size of one that this library understands, or there is no "
+                        "place for the handle");
         struct tollkeeper_gate *handle = tk_calloc(1, sizeof *handle);
         if (!handle)
                 return tk_lib_error(TOLLKEEPER_NOMEM, error, "out of memory");
@@ -98,7 +100,10 @@ static bool same_installation(const struct tk_gate_identity *a, const struct tk_
         return memcmp(a->installation, b->installation, sizeof a->installation) == 0;
 }
 
-/* A file without a pepper that was there would make keys unknown which are not: a mistake, as the daemon would say at its start. */
+/*
+ * A file without a pepper that was there would make keys unknown which are not: a mistake, as the daemon
+ * would say at its start.
+ */
 static enum tk_err check_extends(const struct tk_lib_secrets *newer, const struct tk_lib_secrets *older,
                                  const char *path, struct tk_fault *fault)
 {

@@ -1,9 +1,10 @@
 /*
- * What the files of src/lib share: the handle of libtollkeeper, its sets of files, and how the gate's errors and words become those
- * of the public header. Internal to the library; nothing here is exported.
+ * What the files of src/lib share: the handle of libtollkeeper, its sets of files, and how the gate's errors
+ * and words become those of the public header. Internal to the library; nothing here is exported.
  *
- * A handle has one current set, which deciding threads read once a decision, and sets that were current before, which stay
- * mapped until the handle is closed: a thread may be inside one at any time, and texts of answers point into them.
+ * A handle has one current set, which deciding threads read once a decision, and sets that were current
+ * before, which stay mapped until the handle is closed: a thread may be inside one at any time, and texts of
+ * answers point into them.
  */
 #ifndef TK_LIB_HANDLE_H
 #define TK_LIB_HANDLE_H
@@ -108,8 +109,8 @@ void tk_lib_answer_write(const struct tk_lib_set *set, const struct tollkeeper_a
 void tk_lib_answer_refuse(const char *why, struct tollkeeper_answer *ret_answer);
 
 /*
- * error.c: an outcome in the words of the header, and its reason into the caller's struct, where it gave one. Empty on success.
- * tk_lib_error() is for what has no fault; its text is a sentence with its mend.
+ * error.c: an outcome in the words of the header, and its reason into the caller's struct, where it gave one.
+ * Empty on success. tk_lib_error() is for what has no fault; its text is a sentence with its mend.
  */
 enum tollkeeper_result tk_lib_result(enum tk_err err, const struct tk_fault *fault,
                                      struct tollkeeper_error *ret_error);
@@ -118,6 +119,22 @@ enum tollkeeper_result tk_lib_error(enum tollkeeper_result result, struct tollke
 
 /* The size that the caller's struct has; false: smaller than this version's, which was the first. */
 #define TK_LIB_SIZED(it) ((it)->size >= sizeof *(it))
+
+/*
+ * The same of a struct that tells us what to do: what a later version of the header put behind ours must be zero, because we would
+ * not do it.
+ */
+#define TK_LIB_SIZE_MAX 4096
+static inline bool tk_lib_understood(const void *it, size_t size, size_t known)
+{
+        const unsigned char *bytes = it;
+        unsigned char any = 0;
+        if (size < known || size > TK_LIB_SIZE_MAX)
+                return false;
+        for (size_t i = known; i < size; i++)
+                any |= bytes[i];
+        return any == 0;
+}
 
 static inline struct tk_str tk_lib_str(struct tollkeeper_text text)
 {

@@ -1,6 +1,7 @@
 /*
- * Environments and routes by name. The gate numbers them anew in each set of files, so a handle gives numbers of its own, which hold, and
- * each set knows what it calls them. Names are added under the handle's lock, and read by deciding threads without.
+ * Environments and routes by name. The gate numbers them anew in each set of files, so a handle gives numbers
+ * of its own, which hold, and each set knows what it calls them. Names are added under the handle's lock, and
+ * read by deciding threads without.
  */
 #include "core/alloc.h"
 #include "lib/handle.h"

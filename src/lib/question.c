@@ -1,6 +1,6 @@
 /*
- * From a question in the words of the public header to one in the gate's. In the decision path: allocates nothing. Trusts the
- * caller's pointers, as any C function, and nothing else.
+ * From a question in the words of the public header to one in the gate's. In the decision path: allocates
+ * nothing. Trusts the caller's pointers, as any C function, and nothing else.
  */
 #include "lib/handle.h"
 
@@ -35,21 +35,11 @@ static bool read_named(const struct tollkeeper_named_limit *named, struct tk_lim
         return true;
 }
 
-/* What a later version of the header put behind ours must be zero: we would not do it. */
-static bool tail_is_zero(const struct tollkeeper_ask *ask)
-{
-        const unsigned char *bytes = (const unsigned char *)ask;
-        unsigned char any = 0;
-        for (size_t i = sizeof *ask; i < ask->size; i++)
-                any |= bytes[i];
-        return any == 0;
-}
-
 const char *tk_lib_question_read(const struct tk_lib_set *set, const struct tollkeeper_ask *ask,
                                  struct tk_lib_question *ret_question)
 {
         struct tk_ask *it = &ret_question->ask;
-        if (!ask || !TK_LIB_SIZED(ask) || ask->size > 4096 || !tail_is_zero(ask))
+        if (!ask || !tk_lib_understood(ask, ask->size, sizeof *ask))
                 return "the question has not the size of one that this library understands";
         if (ask->named_count > TK_GATE_LIMITS_MAX || (ask->named_count && !ask->named))
                 return "more limits apply than a request may have";

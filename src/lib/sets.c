@@ -1,6 +1,6 @@
 /*
- * One set of the gate's files, with the secrets to verify keys by: found, opened, freed. Called by who opens or refreshes a handle,
- * one thread at a time. Never called while deciding.
+ * One set of the gate's files, with the secrets to verify keys by: found, opened, freed. Called by who opens
+ * or refreshes a handle, one thread at a time. Never called while deciding.
  */
 #include "core/alloc.h"
 #include "core/secret.h"
@@ -20,7 +20,10 @@ static char *join(const char *dir, const char *name)
         return path;
 }
 
-/* Where DATA/gate points; the link may lead from DATA or from the root. When it is no link it is the directory itself. */
+/*
+ * Where DATA/gate points; the link may lead from DATA or from the root. When it is no link it is the
+ * directory itself.
+ */
 static char *follow(const struct tollkeeper_gate *handle, char *link)
 {
         char target[PATH_MAX];

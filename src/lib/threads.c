@@ -1,6 +1,6 @@
 /*
- * Threads and forks of a process that decides: where each thread writes its records is the gate's affair, a set at a time. Called by
- * the threads that are meant.
+ * Threads and forks of a process that decides: where each thread writes its records is the gate's affair, a
+ * set at a time. Called by the threads that are meant.
  */
 #include "lib/handle.h"
 

@@ -1,6 +1,6 @@
 /*
- * The words of the public header for codes, and small helpers that need no handle: addresses, the key in a request's headers, the
- * version. Pure; any thread.
+ * The words of the public header for codes, and small helpers that need no handle: addresses, the key in a
+ * request's headers, the version. Pure; any thread.
  */
 #include "core/cidr.h"
 #include "core/secret.h"

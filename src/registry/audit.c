@@ -2,6 +2,7 @@
  * The audit log: one entry for each change, and for each refused attempt that is worth a note; its canonical bytes are
  * fixed when it is written (docs/formats/audit.md). Entries are never changed and never removed.
  */
+#include "registry/audit_row.h"
 #include "registry/canonical.h"
 #include "registry/change.h"
 #include "registry/query.h"
@@ -9,9 +10,7 @@
 static const char AUDIT_INSERT[] =
         "INSERT INTO audit_entries (seq, at_s, actor, source, action, object, object_id, canonical)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-static const char AUDIT_LIST[] =
-        "SELECT seq, at_s, actor, source, action, object, object_id, canonical FROM audit_entries"
-        " WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+static const char AUDIT_LIST[] = TK_AUDIT_SELECT "WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
 
 static enum tk_err insert(struct tk_txn *txn, const struct tk_audit_entry *entry)
 {
@@ -51,7 +50,7 @@ enum tk_err tk_audit_note(struct tk_txn *txn, enum tk_object object, uint64_t ob
         return err;
 }
 
-static void read_row(struct tk_query *query, struct tk_arena *arena, void *record)
+void tk_audit_read_row(struct tk_query *query, struct tk_arena *arena, void *record)
 {
         struct tk_audit_entry *entry = record;
 
@@ -72,5 +71,6 @@ enum tk_err tk_audit_list(struct tk_txn *txn, uint64_t before_seq, uint32_t limi
 
         tk_bind_u64(&query, before_seq == 0 ? UINT64_MAX : before_seq);
         tk_bind_u64(&query, limit);
-        return tk_query_all(&query, read_row, sizeof **ret_entries, arena, (void **)ret_entries, ret_count);
+        return tk_query_all(&query, tk_audit_read_row, sizeof **ret_entries, arena, (void **)ret_entries,
+                            ret_count);
 }

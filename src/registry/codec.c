@@ -208,20 +208,20 @@ static enum tk_err strings_from_json(const json_t *list, uint32_t max, struct tk
         return TK_OK;
 }
 
-enum tk_err tk_scopes_encode(const struct tk_str *scopes, uint32_t count, struct tk_arena *arena,
-                             struct tk_str *ret_text)
+static enum tk_err list_encode(const struct tk_str *items, uint32_t count, uint32_t max,
+                               struct tk_arena *arena, struct tk_str *ret_text)
 {
-        if (!strings_storable(scopes, count, TK_KEY_SCOPES_MAX))
+        if (!strings_storable(items, count, max))
                 return TK_INVALID;
         if (count == 0) {
                 *ret_text = EMPTY_LIST;
                 return TK_OK;
         }
-        return dump(strings_to_json(scopes, count), arena, ret_text);
+        return dump(strings_to_json(items, count), arena, ret_text);
 }
 
-enum tk_err tk_scopes_decode(struct tk_str text, struct tk_arena *arena,
-                             struct tk_str ret_scopes[TK_KEY_SCOPES_MAX], uint32_t *ret_count)
+static enum tk_err list_decode(struct tk_str text, uint32_t max, struct tk_arena *arena,
+                               struct tk_str *ret_items, uint32_t *ret_count)
 {
         json_t *list;
         enum tk_err err;
@@ -230,9 +230,33 @@ enum tk_err tk_scopes_decode(struct tk_str text, struct tk_arena *arena,
         if (tk_str_equal(text, EMPTY_LIST))
                 return TK_OK;
         list = load(text);
-        err = strings_from_json(list, TK_KEY_SCOPES_MAX, arena, ret_scopes, ret_count);
+        err = strings_from_json(list, max, arena, ret_items, ret_count);
         json_decref(list);
         return err;
+}
+
+enum tk_err tk_scopes_encode(const struct tk_str *scopes, uint32_t count, struct tk_arena *arena,
+                             struct tk_str *ret_text)
+{
+        return list_encode(scopes, count, TK_KEY_SCOPES_MAX, arena, ret_text);
+}
+
+enum tk_err tk_scopes_decode(struct tk_str text, struct tk_arena *arena,
+                             struct tk_str ret_scopes[TK_KEY_SCOPES_MAX], uint32_t *ret_count)
+{
+        return list_decode(text, TK_KEY_SCOPES_MAX, arena, ret_scopes, ret_count);
+}
+
+enum tk_err tk_only_apis_encode(const struct tk_str *apis, uint32_t count, struct tk_arena *arena,
+                                struct tk_str *ret_text)
+{
+        return list_encode(apis, count, TK_ONLY_APIS_MAX, arena, ret_text);
+}
+
+enum tk_err tk_only_apis_decode(struct tk_str text, struct tk_arena *arena,
+                                struct tk_str ret_apis[TK_ONLY_APIS_MAX], uint32_t *ret_count)
+{
+        return list_decode(text, TK_ONLY_APIS_MAX, arena, ret_apis, ret_count);
 }
 
 /* ---- restrictions ---- */

@@ -30,6 +30,12 @@ enum tk_err tk_scopes_encode(const struct tk_str *scopes, uint32_t count, struct
 enum tk_err tk_scopes_decode(struct tk_str text, struct tk_arena *arena,
                              struct tk_str ret_scopes[TK_KEY_SCOPES_MAX], uint32_t *ret_count);
 
+/* The APIs that an admin key is bound to. */
+enum tk_err tk_only_apis_encode(const struct tk_str *apis, uint32_t count, struct tk_arena *arena,
+                                struct tk_str *ret_text);
+enum tk_err tk_only_apis_decode(struct tk_str text, struct tk_arena *arena,
+                                struct tk_str ret_apis[TK_ONLY_APIS_MAX], uint32_t *ret_count);
+
 enum tk_err tk_restrictions_encode(const struct tk_restrictions *restrictions, struct tk_arena *arena,
                                    struct tk_str *ret_text);
 enum tk_err tk_restrictions_decode(struct tk_str text, struct tk_arena *arena,

@@ -91,6 +91,11 @@ struct tk_driver {
          *   out_of_space  do now whatever lets the next transaction do with less new space
          */
         void (*maintain)(struct tk_db *db, bool out_of_space);
+        /*
+         * A copy of all that is committed, as of one moment, into a file that does not exist yet. TK_FULL, TK_IO: it is removed
+         * again. NULL: the engine has backups of its own.
+         */
+        enum tk_err (*copy)(struct tk_db *db, const char *path);
         /* How many bytes maintain() would need so that many more transactions could do with no new space. */
         uint64_t (*space_wanted)(struct tk_db *db);
 };

@@ -16,16 +16,17 @@
         "k.generation,"                                                                                      \
         " k.pepper_version, k.imported, k.digest, k.name, k.hint, k.scopes, k.limits, k.restrictions,"       \
         " k.metadata, k.not_before_s, k.expires_s, k.created_s, k.updated_s, k.revoked_s, k.created_by,"     \
-        " k.revoke_reason FROM keys k JOIN environments e ON e.id = k.environment_id"                        \
+        " k.revoke_reason, k.only_apis FROM keys k JOIN environments e ON e.id = k.environment_id"           \
         " JOIN apis a ON a.id = e.api_id JOIN consumers c ON c.id = k.consumer_id "
 
 static const char KEY_INSERT[] =
         "INSERT INTO keys (id, environment_id, consumer_id, state, generation, pepper_version, imported, "
         "digest,"
         " name, hint, scopes, limits, restrictions, metadata, not_before_s, expires_s, created_s, updated_s,"
-        " revoked_s, created_by, revoke_reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
+        " revoked_s, created_by, revoke_reason, only_apis) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+        "?11, ?12, "
         "?13,"
-        " ?14, ?15, ?16, ?17, ?17, ?18, ?19, ?20)";
+        " ?14, ?15, ?16, ?17, ?17, ?18, ?19, ?20, ?21)";
 static const char KEY_UPDATE[] =
         "UPDATE keys SET version = version + 1, state = ?3, name = ?4, scopes = ?5, limits = ?6,"
         " restrictions = ?7, metadata = ?8, not_before_s = ?9, expires_s = ?10, revoked_s = ?11,"
@@ -36,7 +37,7 @@ static const char KEY_GET[] = KEY_SELECT "WHERE k.id = ?1";
 
 /* The columns that are JSON text, encoded. */
 struct encoded {
-        struct tk_str scopes, limits, restrictions;
+        struct tk_str scopes, limits, restrictions, only_apis;
 };
 
 static enum tk_err encode(const struct tk_key *key, struct tk_arena *arena, struct encoded *ret)
@@ -47,6 +48,8 @@ static enum tk_err encode(const struct tk_key *key, struct tk_arena *arena, stru
                 err = tk_limits_encode(key->limits, key->limit_count, arena, &ret->limits);
         if (err == TK_OK)
                 err = tk_restrictions_encode(&key->restrictions, arena, &ret->restrictions);
+        if (err == TK_OK)
+                err = tk_only_apis_encode(key->only_apis, key->only_api_count, arena, &ret->only_apis);
         return err;
 }
 
@@ -90,6 +93,7 @@ static enum tk_err insert(struct tk_txn *txn, const struct tk_key *key, const st
         tk_bind_i64(&query, key->revoked_s);
         tk_bind_text(&query, key->created_by);
         tk_bind_text(&query, key->revoke_reason);
+        tk_bind_text(&query, encoded->only_apis);
         return tk_query_run(&query);
 }
 
@@ -180,6 +184,8 @@ static void read_row(struct tk_query *query, struct tk_arena *arena, void *recor
         key->revoked_s = tk_take_i64(query);
         key->created_by = tk_take_text(query, arena);
         key->revoke_reason = tk_take_text(query, arena);
+        tk_query_fail(query,
+                      tk_only_apis_decode(tk_take_view(query), arena, key->only_apis, &key->only_api_count));
 }
 
 enum tk_err tk_key_get(struct tk_txn *txn, uint64_t id, struct tk_arena *arena, struct tk_key *ret_key)
@@ -293,6 +299,18 @@ enum tk_err tk_key_list(struct tk_txn *txn, const struct tk_key_filter *filter, 
                 return list_by_api(txn, filter, page, arena, ret_keys, ret_count);
         query = tk_query_begin(txn, list_texts[driver]);
         bind_filter(&query, filter);
+        tk_bind_page(&query, page);
+        return tk_query_all(&query, read_pointer, sizeof **ret_keys, arena, (void **)ret_keys, ret_count);
+}
+
+/* Few keys are bound, and those have an index of their own. */
+static const char KEY_BOUND[] = KEY_SELECT "WHERE k.only_apis <> '[]' AND k.id > ?1 ORDER BY k.id LIMIT ?2";
+
+enum tk_err tk_key_list_bound(struct tk_txn *txn, struct tk_page page, struct tk_arena *arena,
+                              struct tk_key ***ret_keys, size_t *ret_count)
+{
+        struct tk_query query = tk_query_begin(txn, KEY_BOUND);
+
         tk_bind_page(&query, page);
         return tk_query_all(&query, read_pointer, sizeof **ret_keys, arena, (void **)ret_keys, ret_count);
 }

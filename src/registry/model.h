@@ -19,6 +19,7 @@
 #define TK_LIMITS_MAX       8  /* on one plan, or on one key */
 #define TK_KEY_SCOPES_MAX   64 /* on one key */
 #define TK_RESTRICTIONS_MAX 32 /* of each sort on one key */
+#define TK_ONLY_APIS_MAX    16 /* that one admin key is bound to */
 
 enum tk_state {
         TK_STATE_ACTIVE = 1,
@@ -125,6 +126,9 @@ struct tk_key {
         int64_t created_s, updated_s, revoked_s;
         struct tk_str created_by; /* an actor, as in struct tk_change */
         struct tk_str revoke_reason;
+        struct tk_str
+                only_apis[TK_ONLY_APIS_MAX]; /* admin keys: acts on these alone, sorted; never changes */
+        uint32_t only_api_count;             /* 0: on all */
 };
 
 struct tk_pepper {

@@ -22,6 +22,7 @@ struct tk_txn {
          * engines refuse everything up to the end of the transaction.
          */
         enum tk_err err;
+        bool beside_gate; /* what was written is nothing that the gate must be told: it waits for no publication */
 };
 
 struct tk_query {

@@ -211,6 +211,32 @@ void tk_registry_stats(const struct tk_registry *registry, struct tk_registry_st
         tk_writer_stats(registry->writer, ret_stats);
 }
 
+enum tk_err tk_registry_copy(struct tk_registry *registry, const char *path)
+{
+        struct tk_db *db;
+        enum tk_err err = tk_pool_take(&registry->pool, &db);
+
+        if (err != TK_OK)
+                return err;
+        err = registry->driver->copy(db, path);
+        tk_pool_give(&registry->pool, db);
+        return err;
+}
+
+enum tk_err tk_registry_inspect(const char *path, struct tk_registry_look *ret_look)
+{
+        return tk_sqlite_inspect(path, ret_look);
+}
+
+unsigned tk_registry_schema(void)
+{
+        unsigned newest = 0;
+
+        for (const struct tk_migration *step = tk_sqlite_driver.migrations; step->number != 0; step++)
+                newest = step->number;
+        return newest;
+}
+
 /* ---- transactions ---- */
 
 enum tk_err tk_registry_read(struct tk_registry *registry, tk_txn_fn *run, void *context)

@@ -53,6 +53,22 @@ struct tk_registry_stats {
 };
 void tk_registry_stats(const struct tk_registry *registry, struct tk_registry_stats *ret_stats);
 
+/*
+ * Copy all that is committed, as of one moment, into a new file, while others read and write. The caller's thread; as long as the
+ * disk takes. TK_FULL, TK_IO: nothing is left behind.
+ */
+enum tk_err tk_registry_copy(struct tk_registry *registry, const char *path);
+
+/* What a look at a registry's file says, which nobody need have opened. Changes nothing. */
+struct tk_registry_look {
+        int64_t schema, keys; /* -1: it does not say */
+        char complaint[160];  /* what the engine finds wrong; empty: nothing */
+};
+/* TK_CORRUPT: it is no database; TK_IO. */
+enum tk_err tk_registry_inspect(const char *path, struct tk_registry_look *ret_look);
+/* The newest schema that this program knows. */
+unsigned tk_registry_schema(void);
+
 /* ---- transactions ---- */
 
 typedef enum tk_err tk_txn_fn(struct tk_txn *txn, void *context);
@@ -182,6 +198,9 @@ struct tk_key_filter {
 /* Newest last. Rows are pointers: a key record is large. */
 enum tk_err tk_key_list(struct tk_txn *txn, const struct tk_key_filter *filter, struct tk_page page,
                         struct tk_arena *arena, struct tk_key ***ret_keys, size_t *ret_count);
+/* Admin keys that are bound to APIs: those with an only_api_count above 0. */
+enum tk_err tk_key_list_bound(struct tk_txn *txn, struct tk_page page, struct tk_arena *arena,
+                              struct tk_key ***ret_keys, size_t *ret_count);
 enum tk_err tk_key_count(struct tk_txn *txn, const struct tk_key_filter *filter, uint64_t *ret_count);
 
 enum tk_err tk_pepper_create(struct tk_txn *txn, const struct tk_pepper *pepper,
@@ -192,6 +211,28 @@ enum tk_err tk_pepper_list(struct tk_txn *txn, struct tk_pepper ret_peppers[TK_P
 /* Newest first: entries with seq < before_seq (0 = from the newest). */
 enum tk_err tk_audit_list(struct tk_txn *txn, uint64_t before_seq, uint32_t limit, struct tk_arena *arena,
                           struct tk_audit_entry **ret_entries, size_t *ret_count);
+enum tk_err tk_audit_get(struct tk_txn *txn, uint64_t seq, struct tk_arena *arena,
+                         struct tk_audit_entry *ret_entry);
+
+/* Empty, 0: any. Narrowed by any of them alone, the first page of a log of millions takes milliseconds. */
+struct tk_audit_filter {
+        enum tk_object object;
+        uint64_t object_id; /* with object */
+        struct tk_str actor, action;
+        int64_t since_s, until_s; /* since_s <= at_s < until_s; until_s 0: no end */
+};
+/*
+ * Newest first, by time and then by number; times may disagree with numbers where the clock was put back.
+ *   before_seq  go on behind this entry, the last of the page before; 0: from the newest
+ * TK_NOT_FOUND: there is no such entry.
+ */
+enum tk_err tk_audit_search(struct tk_txn *txn, const struct tk_audit_filter *filter, uint64_t before_seq,
+                            uint32_t limit, struct tk_arena *arena, struct tk_audit_entry **ret_entries,
+                            size_t *ret_count);
+/* Oldest first, by number: those with seq > after_seq, for who follows the log. Reads all of them. */
+enum tk_err tk_audit_follow(struct tk_txn *txn, const struct tk_audit_filter *filter, uint64_t after_seq,
+                            uint32_t limit, struct tk_arena *arena, struct tk_audit_entry **ret_entries,
+                            size_t *ret_count);
 /* A refused attempt or another event that changed no object: audit entry only, no feed row. */
 enum tk_err tk_audit_note(struct tk_txn *txn, enum tk_object object, uint64_t object_id,
                           const struct tk_change *change);

@@ -77,6 +77,7 @@ enum tk_err tk_usage_apply(struct tk_txn *txn, const struct tk_usage_chunk *chun
         enum tk_err err = TK_OK;
 
         assert(txn->writable);
+        txn->beside_gate = true;
         for (size_t i = 0; i < chunk->count; i++)
                 if (chunk->records[i].owner.kind == TK_METER_NAMED)
                         err = TK_INVALID;

@@ -29,6 +29,7 @@ struct job {
         enum tk_lane lane;
         enum tk_err err;
         bool out_of_space; /* the engine said so, not the job's own rules */
+        bool beside_gate;  /* struct tk_txn */
         bool answered;
         pthread_cond_t answer;
         struct job *next;
@@ -239,6 +240,7 @@ static enum tk_err run_job(struct tk_writer *writer, struct job *job)
         if (job->err == TK_OK)
                 job->err = txn.err;
         job->out_of_space = txn.err == TK_FULL;
+        job->beside_gate = txn.beside_gate;
 
         /* When the disk fails in the middle the engine may have undone everything, other jobs' work too. */
         if (!writer->driver->in_transaction(writer->db))
@@ -284,13 +286,16 @@ static void fail_all(struct batch *batch)
         }
 }
 
-/* Committed, but what follows from it has not been done: those who changed something cannot be told that it is in force. */
+/*
+ * Committed, but what follows from it has not been done: those who changed something, or found that it had been changed, cannot be told
+ * that it is in force. Usage does not wait: one change that cannot be published would keep the registry from all of it.
+ */
 static void tell_committed(struct tk_writer *writer, struct batch *batch, uint64_t feed_seq)
 {
         if (writer->committed == NULL || writer->committed(writer->context, feed_seq) == TK_OK)
                 return;
         for (struct job *job = batch->jobs.head; job != NULL; job = job->next)
-                if (job->err == TK_OK)
+                if (job->err == TK_OK && !job->beside_gate)
                         job->err = TK_UNCERTAIN;
 }
 

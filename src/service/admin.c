@@ -1,6 +1,6 @@
 /*
- * The built-in API `tollkeeper`: made on the first start, its scopes brought up to service/admin.h on each, so that a newer
- * program's scopes are there after an upgrade. Called once, by tk_service_open().
+ * The built-in API `tollkeeper`: made on the first start, its scopes brought up to service/admin.h on each,
+ * so that a newer program's scopes are there after an upgrade. Called once, by tk_service_open().
  */
 #include "service/internal.h"
 
@@ -16,6 +16,7 @@ static const struct tk_caller system_caller = {
         .actor = TK_STR("system"),
         .source = TK_STR("local"),
         .scopes = TK_STR("*"),
+        .root = true,
 };
 
 static const struct tk_input_environment admin_environment = {

@@ -18,7 +18,9 @@
         X("consumers:write", "create and change consumers and subscriptions")                                \
         X("keys:read", "read keys and their usage")                                                          \
         X("keys:write", "issue, change, suspend and revoke keys")                                            \
+        X("audit:read", "read the audit log")                                                                \
         X("status:read", "read status")                                                                      \
+        X("backup:read", "take backups: all that is recorded, without secrets")                              \
         X("verify", "verify and explain keys from an address that is not listed")
 
 #endif

@@ -81,6 +81,10 @@ static enum tk_err create(struct tk_txn *txn, void *context)
 {
         struct api_job *job = context;
         uint64_t made;
+        /* Who is bound to some APIs makes no others. */
+        enum tk_err allowed = tk_refuse_unreached(&job->op, job->input->name, "/name");
+        if (allowed != TK_OK)
+                return allowed;
         enum tk_err err = tk_op_replay(&job->op, txn, TK_OBJECT_API, &made);
         if (err == TK_OK)
                 return tk_api_get(txn, made, job->op.arena, &job->api);
@@ -203,16 +207,45 @@ struct list_job {
         size_t count;
 };
 
+/* The few that the caller is bound to, in the order of their ids. */
+static enum tk_err list_bound(struct list_job *job, struct tk_txn *txn)
+{
+        struct tk_str rest = job->op.caller->only_apis, name;
+        job->apis = tk_arena_alloc(job->op.arena, TK_ONLY_APIS_MAX * sizeof(*job->apis));
+        job->count = 0;
+        if (!job->apis)
+                return TK_NOMEM;
+        while (rest.len > 0) {
+                struct tk_api api;
+                tk_str_cut(rest, ' ', &name, &rest);
+                enum tk_err err = tk_api_find(txn, name, job->op.arena, &api);
+                if (err != TK_OK)
+                        return err;
+                if (api.id <= job->page.after_id)
+                        continue;
+                size_t at = job->count++;
+                for (; at > 0 && job->apis[at - 1].id > api.id; at--)
+                        job->apis[at] = job->apis[at - 1];
+                job->apis[at] = api;
+        }
+        if (job->count > job->page.limit)
+                job->count = job->page.limit;
+        return TK_OK;
+}
+
 static enum tk_err list(struct tk_txn *txn, void *context)
 {
         struct list_job *job = context;
+        if (job->op.caller && job->op.caller->only_apis.len > 0)
+                return list_bound(job, txn);
         return tk_api_list(txn, job->page, job->op.arena, &job->apis, &job->count);
 }
 
-enum tk_err tk_service_api_list(struct tk_service *service, struct tk_page page, struct tk_arena *arena,
-                                struct tk_api **ret_apis, size_t *ret_count, struct tk_fault *fault)
+enum tk_err tk_service_api_list(struct tk_service *service, const struct tk_caller *caller,
+                                struct tk_page page, struct tk_arena *arena, struct tk_api **ret_apis,
+                                size_t *ret_count, struct tk_fault *fault)
 {
-        struct list_job job = {.op = tk_op_begin(service, NULL, arena, fault), .page = page};
+        struct list_job job = {.op = tk_op_begin(service, caller, arena, fault), .page = page};
         enum tk_err err = tk_op_read(&job.op, list, &job);
         if (err == TK_OK) {
                 *ret_apis = job.apis;

@@ -113,6 +113,8 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         enum tk_err err = find(job, txn);
         if (err == TK_OK)
                 err = check_texts(job->op.fault, job->input);
+        if (err == TK_OK)
+                err = tk_refuse_consumer(&job->op, txn, &job->consumer, false);
         if (err != TK_OK)
                 return err;
         struct tk_consumer old = job->consumer;
@@ -145,11 +147,18 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
 {
         struct consumer_job *job = context;
         enum tk_err err = find(job, txn);
+        if (err == TK_OK)
+                err = tk_refuse_consumer(&job->op, txn, &job->consumer, true);
         if (err != TK_OK || job->consumer.state == job->state)
+                return err;
+        struct tk_last_admin guard;
+        err = tk_last_admin_before(&job->op, txn, TK_STR_NONE, &guard);
+        if (err != TK_OK)
                 return err;
         json_t *before = tk_view_consumer(&job->consumer);
         job->consumer.state = job->state;
-        return save(job, txn, job->state == TK_STATE_ACTIVE ? "consumer.resume" : "consumer.suspend", before);
+        err = save(job, txn, job->state == TK_STATE_ACTIVE ? "consumer.resume" : "consumer.suspend", before);
+        return err == TK_OK ? tk_last_admin_after(&job->op, txn, &guard) : err;
 }
 
 enum tk_err tk_service_consumer_set_state(struct tk_service *service, const struct tk_caller *caller,

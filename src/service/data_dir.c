@@ -1,6 +1,6 @@
 /*
- * The data directory: made when missing, closed to others, locked by one daemon. The lock is an open file description lock,
- * which the kernel releases when the daemon dies, however it dies.
+ * The data directory: made when missing, closed to others, locked by one daemon. The lock is an open file
+ * description lock, which the kernel releases when the daemon dies, however it dies.
  */
 #include "service/internal.h"
 

@@ -1,6 +1,6 @@
 /*
- * The demo of scripts/run: the API `weather`, two scopes, a consumer and a key limited to 100 requests a minute, so that a
- * newcomer has something to try. Made once; never touched again.
+ * The demo of scripts/run: the API `weather`, two scopes, a consumer and a key limited to 100 requests a
+ * minute, so that a newcomer has something to try. Made once; never touched again.
  */
 #include "service/internal.h"
 

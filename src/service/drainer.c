@@ -1,8 +1,9 @@
 /*
- * How often the rings are drained (drainer.h). While events come, so often that a ring of 8192, of a thread that goes over to 500,000
- * decisions a second, is not full before the next pass; after a second of silence seldom, because it is the waking that costs. What
- * comes at such a rate out of silence may lose its first events, and is counted. Never so often that a process which writes nonsense as
- * fast as it can has the thread take all of a CPU.
+ * How often the rings are drained (drainer.h). While events come, so often that a ring of 8192, of a thread
+ * that goes over to 500,000 decisions a second, is not full before the next pass; after a second of silence
+ * seldom, because it is the waking that costs. What comes at such a rate out of silence may lose its first
+ * events, and is counted. Never so often that a process which writes nonsense as fast as it can has the
+ * thread take all of a CPU.
  */
 #include "service/drainer.h"
 

@@ -11,13 +11,17 @@
 #include "core/pepper_file.h"
 #include "core/scope.h"
 #include "service/admin.h"
+#include "service/bindings.h"
 #include "service/drainer.h"
 #include "service/meters.h"
 #include "service/publisher.h"
+#include "service/refusals.h"
 #include "service/service.h"
 
 #include <jansson.h>
 #include <pthread.h>
+
+#include <stdatomic.h>
 
 /* ---- the service ---- */
 
@@ -33,6 +37,9 @@ struct tk_service {
         struct tk_gate *gate;
         struct tk_drainer *drainer; /* gate -> here */
         struct tk_meters *meters;   /* gate -> journal, registry */
+        struct tk_bindings *bindings;
+        struct tk_refusals *refusals;
+        atomic_bool backing_up;
         pthread_mutex_t importing;  /* guards these: one import at a time */
         bool import_claimed;
         struct tk_importer *importer; /* what it tells of itself while it runs; NULL: none */
@@ -61,8 +68,8 @@ enum tk_err tk_op_read(struct tk_op *op, tk_txn_fn *run, void *context);
 enum tk_err tk_op_write(struct tk_op *op, enum tk_lane lane, tk_txn_fn *run, void *context);
 
 /*
- * Inside a write, before anything is recorded that the gate must be told: make sure that it has room. TK_FULL with its fault.
- * Called once for each object; the room is given back when the write is over.
+ * Inside a write, before anything is recorded that the gate must be told: make sure that it has room. TK_FULL
+ * with its fault. Called once for each object; the room is given back when the write is over.
  */
 enum tk_err tk_op_reserve(struct tk_op *op, const struct tk_publish_room *room);
 enum tk_err tk_op_reserve_scopes(struct tk_op *op, uint64_t api_id, const struct tk_str *scopes,
@@ -128,8 +135,8 @@ enum tk_err tk_value_limits(struct tk_fault *fault, const struct tk_input_limits
 enum tk_err tk_value_scopes(struct tk_fault *fault, const struct tk_input_list *input,
                             struct tk_str ret_scopes[TK_KEY_SCOPES_MAX], uint32_t *ret_count);
 /*
- * Where a pattern stands in the list that was given: `/scopes/2`. Empty when it is not there: then it is one that the key had
- * before, and no member of the body is to blame.
+ * Where a pattern stands in the list that was given: `/scopes/2`. Empty when it is not there: then it is one
+ * that the key had before, and no member of the body is to blame.
  */
 void tk_scope_place(const struct tk_input_list *given, struct tk_str pattern,
                     char ret_field[TK_FIELD_PATH_MAX]);
@@ -167,17 +174,62 @@ enum tk_err tk_find_key(struct tk_op *op, struct tk_txn *txn, struct tk_str id_t
 enum tk_err tk_refuse_builtin(struct tk_op *op, struct tk_str api_name);
 
 /*
- * `wanted` for the API `tollkeeper`: the caller must hold all of it. TK_DENIED with its fault, which points into the list that
- * was given.
+ * `wanted` for the API `tollkeeper`: the caller must hold all of it. TK_DENIED with its fault, which points
+ * into the list that was given.
  */
 enum tk_err tk_refuse_escalation(struct tk_op *op, struct tk_str api_name, const struct tk_input_list *given,
                                  const struct tk_str *wanted, uint32_t count);
 
 bool tk_caller_holds(const struct tk_caller *caller, struct tk_str wanted);
 
-/* What a body names and nobody has made: the caller may make it only with the scope that this takes. TK_DENIED with its fault. */
+/*
+ * What a body names and nobody has made: the caller may make it only with the scope that this takes.
+ * TK_DENIED with its fault.
+ */
 enum tk_err tk_refuse_making(struct tk_op *op, struct tk_str scope, const char *field, const char *kind,
                              struct tk_str name);
+
+/* ---- rights beyond scopes: rights.c; TK_DENIED with its fault ---- */
+
+/* The caller is bound to other APIs. Without a caller (op->caller NULL) nobody is. */
+enum tk_err tk_refuse_unreached(struct tk_op *op, struct tk_str api_name, const char *field);
+/* A list that says no API shows a caller's that is bound to one; TK_INVALID when it is bound to several. */
+enum tk_err tk_filter_default_api(struct tk_op *op, struct tk_str *inout_api);
+/* To look at a key: it is of an API that the caller reaches, or an admin key bound to such APIs alone. */
+enum tk_err tk_refuse_key_unreached(struct tk_op *op, const struct tk_key *key);
+/* To change a key, as it is now: also, the caller holds all that an admin key does. */
+enum tk_err tk_refuse_key(struct tk_op *op, const struct tk_key *key);
+/*
+ * An admin key as it is to be may neither last longer nor be used more freely than the caller's: outgrow.c.
+ * Held against it is what was given, and all of a new key.
+ */
+enum tk_err tk_refuse_outgrowing(struct tk_op *op, struct tk_txn *txn, struct tk_str api_name,
+                                 const struct tk_input_key *given, const struct tk_key *wanted, bool new);
+/* Plans and subscriptions of the API tollkeeper bear on all admin keys. */
+enum tk_err tk_refuse_lesser(struct tk_op *op, struct tk_str api_name);
+/*
+ * To change a consumer: who is bound to APIs, none that uses others, too. What bears on its keys (its state)
+ * takes what its admin keys hold.
+ */
+enum tk_err tk_refuse_consumer(struct tk_op *op, struct tk_txn *txn, const struct tk_consumer *consumer,
+                               bool bears_on_keys);
+/* `only_apis` of a new key: what can be said without the registry, then into the record, sorted. */
+enum tk_err tk_only_apis_check(struct tk_op *op, const struct tk_input_key *input);
+enum tk_err tk_only_apis_take(struct tk_op *op, struct tk_txn *txn, const struct tk_input_list *given,
+                              struct tk_key *inout);
+
+/*
+ * Last-admin protection: last_admin.c. Before a change that may take an admin key out of use, and after it in
+ * the same transaction: TK_CONFLICT with its fault, and the change is undone with the transaction.
+ *   api_name  that the change is about; ptr NULL: any
+ */
+struct tk_last_admin {
+        bool on;
+        int64_t until_s; /* that somebody can issue admin keys over the network */
+};
+enum tk_err tk_last_admin_before(struct tk_op *op, struct tk_txn *txn, struct tk_str api_name,
+                                 struct tk_last_admin *ret_guard);
+enum tk_err tk_last_admin_after(struct tk_op *op, struct tk_txn *txn, const struct tk_last_admin *guard);
 
 /* ---- start ---- */
 

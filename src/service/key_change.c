@@ -1,7 +1,7 @@
 /*
- * Changing keys: what they may do, how long they live, and whether they live at all. When a call here returns TK_OK the
- * change is durable and no decision that starts later is made by the old state: the writer answers only after the feeder
- * has published.
+ * Changing keys: what they may do, how long they live, and whether they live at all. When a call here returns
+ * TK_OK the change is durable and no decision that starts later is made by the old state: the writer answers
+ * only after the feeder has published.
  * Called from any thread; the static job functions run on the registry's writer thread.
  */
 #include "service/internal.h"
@@ -22,6 +22,8 @@ struct change_job {
 static enum tk_err find(struct change_job *job, struct tk_txn *txn)
 {
         enum tk_err err = tk_find_key(&job->op, txn, job->id_text, job->key);
+        if (err == TK_OK)
+                err = tk_refuse_key(&job->op, job->key);
         if (err != TK_OK)
                 return err;
         return tk_op_match(&job->op, job->version, job->key->version);
@@ -36,7 +38,8 @@ static enum tk_err refuse_revoked(struct change_job *job)
 }
 
 /* Write the changed record with its audit entry; takes `before`. */
-static enum tk_err save(struct change_job *job, struct tk_txn *txn, const char *action, json_t *before)
+static enum tk_err write_change(struct change_job *job, struct tk_txn *txn, const char *action,
+                                json_t *before)
 {
         job->key->updated_s = job->op.now_s;
         job->key->version++;
@@ -47,6 +50,19 @@ static enum tk_err save(struct change_job *job, struct tk_txn *txn, const char *
         if (err != TK_OK)
                 return err;
         return tk_key_update(txn, job->key, &change);
+}
+
+/* The change, unless it shuts the last administrator out; takes `before`. */
+static enum tk_err save(struct change_job *job, struct tk_txn *txn, const char *action, json_t *before)
+{
+        struct tk_last_admin guard;
+        enum tk_err err = tk_last_admin_before(&job->op, txn, job->key->api_name, &guard);
+        if (err != TK_OK) {
+                json_decref(before);
+                return err;
+        }
+        err = write_change(job, txn, action, before);
+        return err == TK_OK ? tk_last_admin_after(&job->op, txn, &guard) : err;
 }
 
 static enum tk_err check_scopes(struct change_job *job, struct tk_txn *txn)
@@ -81,6 +97,8 @@ static enum tk_err update(struct tk_txn *txn, void *context)
                 return err;
         struct tk_key old = *job->key;
         err = merge(job);
+        if (err == TK_OK)
+                err = tk_refuse_outgrowing(&job->op, txn, old.api_name, job->input, job->key, false);
         if (err == TK_OK && tk_view_same(tk_view_key(&old), tk_view_key(job->key))) {
                 *job->key = old;
                 return TK_OK;
@@ -132,10 +150,6 @@ static enum tk_err set_state(struct tk_txn *txn, void *context)
         err = refuse_revoked(job);
         if (err == TK_OK)
                 err = tk_value_text(job->op.fault, "/reason", job->reason, REASON_MAX);
-        /* Resuming gives back what the key was granted; taking away, a leaked key say, is for whoever may change keys. */
-        if (err == TK_OK && job->state == TK_STATE_ACTIVE)
-                err = tk_refuse_escalation(&job->op, job->key->api_name, &(struct tk_input_list){0},
-                                           job->key->scopes, job->key->scope_count);
         if (err != TK_OK)
                 return err;
         json_t *before = tk_view_key(job->key);

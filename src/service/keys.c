@@ -58,7 +58,8 @@ static enum tk_err settle(struct issue_job *job, enum tk_err err, const char *ki
 static enum tk_err find_or_make_api(struct issue_job *job, struct tk_txn *txn)
 {
         struct tk_str name = job->input->api;
-        if (!job->input->create_missing)
+        /* Who is bound to APIs hands admin keys down, too: tk_only_apis_check() has looked. */
+        if (!job->input->create_missing && !tk_str_equal(name, TK_STR(TK_ADMIN_API)))
                 return tk_find_api(&job->op, txn, name, "/api", &job->api);
         enum tk_err err = tk_api_find(txn, name, job->op.arena, &job->api);
         if (err != TK_NOT_FOUND)
@@ -138,12 +139,14 @@ static enum tk_err make_subscription(struct issue_job *job, struct tk_txn *txn, 
 }
 
 /*
- * Without a subscription there are no shared limits; the plan `open` has none either, but can be given some later. So a caller who
- * may not make them goes without.
+ * Without a subscription there are no shared limits; the plan `open` has none either, but can be given some
+ * later. So a caller who may not make them goes without.
  */
 static enum tk_err ensure_subscription(struct issue_job *job, struct tk_txn *txn)
 {
-        if (!job->input->create_missing || !tk_caller_holds(job->op.caller, TK_STR("consumers:write")))
+        /* Of the API tollkeeper it would put the consumer's other admin keys under a plan. */
+        if (!job->input->create_missing || !tk_caller_holds(job->op.caller, TK_STR("consumers:write")) ||
+            tk_str_equal(job->api.name, TK_STR(TK_ADMIN_API)))
                 return TK_OK;
         struct tk_subscription subscription;
         enum tk_err err = tk_subscription_find(txn, job->consumer.id, job->environment.id, job->op.arena,
@@ -201,6 +204,8 @@ static enum tk_err surround(struct issue_job *job, struct tk_txn *txn)
                 err = ensure_subscription(job, txn);
         if (err == TK_OK)
                 err = ensure_scopes(job, txn);
+        if (err == TK_OK)
+                err = tk_only_apis_take(&job->op, txn, &job->input->only_apis, job->key);
         return err;
 }
 
@@ -255,6 +260,9 @@ static enum tk_err make_key(struct issue_job *job, struct tk_txn *txn)
                 err = tk_op_reserve_scopes(&job->op, job->api.id, key->scopes, key->scope_count);
         if (err == TK_OK)
                 err = mint(job);
+        /* In force before anybody can present it. */
+        if (err == TK_OK && tk_str_equal(job->api.name, TK_STR(TK_ADMIN_API)))
+                err = tk_bindings_put(job->op.service->bindings, key);
         struct tk_change change;
         if (err == TK_OK)
                 err = tk_op_change(&job->op, "key.issue", json_null(), tk_view_key(key), &change);
@@ -275,6 +283,8 @@ static enum tk_err check_input(struct issue_job *job)
         if (err == TK_OK)
                 err = tk_refuse_escalation(&job->op, input->api, &input->scopes, key->scopes,
                                            key->scope_count);
+        if (err == TK_OK)
+                err = tk_only_apis_check(&job->op, input);
         return err;
 }
 
@@ -302,6 +312,8 @@ static enum tk_err issue(struct tk_txn *txn, void *context)
         if (err != TK_NOT_FOUND)
                 return err;
         err = check_expiry(job);
+        if (err == TK_OK)
+                err = tk_refuse_outgrowing(&job->op, txn, job->input->api, job->input, job->key, true);
         if (err == TK_OK)
                 err = surround(job, txn);
         if (err == TK_OK)
@@ -362,7 +374,10 @@ enum tk_err tk_key_merge(struct tk_op *op, const struct tk_input_key *input, str
         return tk_value_validity(fault, inout->not_before_s, inout->expires_s);
 }
 
-/* `forecast:*` is known when some scope of the resource is: a slip in the name would otherwise grant nothing, silently. */
+/*
+ * `forecast:*` is known when some scope of the resource is: a slip in the name would otherwise grant nothing,
+ * silently.
+ */
 static enum tk_err pattern_known(struct tk_op *op, const struct tk_scope *known, size_t count,
                                  const struct tk_input_list *given, struct tk_str pattern)
 {
@@ -428,13 +443,14 @@ struct get_job {
 static enum tk_err get(struct tk_txn *txn, void *context)
 {
         struct get_job *job = context;
-        return tk_find_key(&job->op, txn, job->id_text, job->key);
+        enum tk_err err = tk_find_key(&job->op, txn, job->id_text, job->key);
+        return err == TK_OK ? tk_refuse_key_unreached(&job->op, job->key) : err;
 }
 
-enum tk_err tk_service_key_get(struct tk_service *service, struct tk_str key, struct tk_arena *arena,
-                               struct tk_key **ret_key, struct tk_fault *fault)
+enum tk_err tk_service_key_get(struct tk_service *service, const struct tk_caller *caller, struct tk_str key,
+                               struct tk_arena *arena, struct tk_key **ret_key, struct tk_fault *fault)
 {
-        struct get_job job = {.op = tk_op_begin(service, NULL, arena, fault), .id_text = key};
+        struct get_job job = {.op = tk_op_begin(service, caller, arena, fault), .id_text = key};
         job.key = tk_arena_alloc(arena, sizeof(*job.key));
         if (!job.key)
                 return tk_fault_from_err(fault, TK_NOMEM);
@@ -484,7 +500,8 @@ enum tk_err tk_service_key_list(struct tk_service *service, const struct tk_inpu
                                 struct tk_page page, struct tk_arena *arena, struct tk_key ***ret_keys,
                                 size_t *ret_count, struct tk_fault *fault)
 {
-        struct list_job job = {.op = tk_op_begin(service, NULL, arena, fault), .input = filter, .page = page};
+        struct list_job job = {
+                .op = tk_op_begin(service, filter->caller, arena, fault), .input = filter, .page = page};
         enum tk_err err = tk_op_read(&job.op, list, &job);
         if (err == TK_OK) {
                 *ret_keys = job.keys;

@@ -1,6 +1,7 @@
 /*
- * The journal's file (meter_file.h). Nothing is believed to be durable before a sync has said so: after one that failed, the same
- * values are written again at the same place, since the kernel may have dropped them and would not say so twice.
+ * The journal's file (meter_file.h). Nothing is believed to be durable before a sync has said so: after one
+ * that failed, the same values are written again at the same place, since the kernel may have dropped them
+ * and would not say so twice.
  */
 #include "service/meter_file.h"
 

@@ -1,6 +1,7 @@
 /*
- * DATA/meters.journal as a file: where its last good frame ends, appending and syncing, and replacing it by a new one without a moment in
- * which there is none (docs/formats/meter-journal.md, file). One thread at a time. Never looks into a record.
+ * DATA/meters.journal as a file: where its last good frame ends, appending and syncing, and replacing it by a
+ * new one without a moment in which there is none (docs/formats/meter-journal.md, file). One thread at a
+ * time. Never looks into a record.
  */
 #ifndef TK_SERVICE_METER_FILE_H
 #define TK_SERVICE_METER_FILE_H
@@ -30,7 +31,8 @@ struct tk_meter_file {
 
 /*
  * Open what is there, and find its end. An interrupted new file is removed. TK_OK also when there is none.
- * TK_CORRUPT: it is no journal, or of another version or installation; TK_IO, TK_NOMEM. With a fault, and nothing left open.
+ * TK_CORRUPT: it is no journal, or of another version or installation; TK_IO, TK_NOMEM. With a fault, and
+ * nothing left open.
  *   data_dir  the data directory
  */
 enum tk_err tk_meter_file_open(const char *data_dir, const uint8_t installation[16],
@@ -40,7 +42,10 @@ void tk_meter_file_close(struct tk_meter_file *file);
 /* For a tk_meter_reader on the file that is open; context: the file. */
 enum tk_err tk_meter_file_read_at(void *file, uint64_t offset, uint8_t *bytes, size_t len, size_t *ret_len);
 
-/* One frame, to the file and to the one under construction, which is given up when it cannot take it. TK_FULL, TK_IO. */
+/*
+ * One frame, to the file and to the one under construction, which is given up when it cannot take it.
+ * TK_FULL, TK_IO.
+ */
 enum tk_err tk_meter_file_append(struct tk_meter_file *file, const uint8_t *bytes, size_t len);
 /* Make all that was appended durable. On failure all since the last sync is given up, and must be appended again. */
 enum tk_err tk_meter_file_sync(struct tk_meter_file *file);

@@ -1,6 +1,6 @@
 /*
- * Records gathered into frames: as many as fit, each frame sealed and handed on when it is full, and the last one at the end. One
- * buffer, of one frame, for ever. One thread.
+ * Records gathered into frames: as many as fit, each frame sealed and handed on when it is full, and the last
+ * one at the end. One buffer, of one frame, for ever. One thread.
  */
 #ifndef TK_SERVICE_METER_FRAME_H
 #define TK_SERVICE_METER_FRAME_H

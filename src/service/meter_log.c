@@ -1,7 +1,8 @@
 /*
- * The journal's work of a second (meter_log.h): choose whose meters are written, write them in frames, sync; then a piece of a new file,
- * where one is under construction. All of it on the log's thread, but for touches and counters. What could not be made durable is chosen
- * again in the next second: values are absolute, so nothing is lost by that.
+ * The journal's work of a second (meter_log.h): choose whose meters are written, write them in frames, sync;
+ * then a piece of a new file, where one is under construction. All of it on the log's thread, but for touches
+ * and counters. What could not be made durable is chosen again in the next second: values are absolute, so
+ * nothing is lost by that.
  */
 #include "service/meter_log.h"
 
@@ -87,12 +88,6 @@ void tk_meter_log_touch_key(struct tk_meter_log *log, uint64_t number)
 void tk_meter_log_touch_subscription(struct tk_meter_log *log, uint64_t id)
 {
         touch(log, 1, id);
-}
-
-void tk_meter_log_touch_route(struct tk_meter_log *log, uint32_t ref)
-{
-        (void)log;
-        (void)ref;
 }
 
 void tk_meter_log_touch_all(struct tk_meter_log *log)
@@ -189,9 +184,9 @@ static void settle_chosen(struct tk_meter_log *log, size_t kind, bool durable)
         struct tracked *tracked = &log->tracked[kind];
         uint64_t bits;
         for (uint64_t word = 0; (bits = tk_marks_next(&tracked->writing, &word, true)); word++) {
-                if (durable)
+                if (durable && log->flush)
                         kinds[kind].flush(log->flush, word, bits);
-                else if (!tk_marks_add(&tracked->touched, word, bits))
+                else if (!durable && !tk_marks_add(&tracked->touched, word, bits))
                         atomic_store(&log->all, true);
         }
 }
@@ -352,8 +347,8 @@ static void step(void *context)
 }
 
 /*
- * What is new to the file: what was used since its last frame, where that is of this gate. A gate that was made anew holds what the file and
- * the registry say. Else all that was ever used.
+ * What is new to the file: what was used since its last frame, where that is of this gate. A gate that was
+ * made anew holds what the file and the registry say. Else all that was ever used.
  */
 static void begin_since(struct tk_meter_log *log)
 {

@@ -1,7 +1,8 @@
 /*
- * The durability of meters: each second, what changed goes to the journal in the data directory (docs/formats/meter-journal.md), and
- * now and then to the registry (usage_flush.h). Whoever reads the events says whose meters changed; beside that a slow walk looks
- * at every owner within a minute, since a decider that is broken into may charge without an event. Never delays a decision.
+ * The durability of meters: each second, what changed goes to the journal in the data directory
+ * (docs/formats/meter-journal.md), and now and then to the registry (usage_flush.h). Whoever reads the events
+ * says whose meters changed; beside that a slow walk looks at every owner within a minute, since a decider
+ * that is broken into may charge without an event. Never delays a decision.
  *
  * The journal's work is done on a thread of its own, once for each tick.
  */
@@ -16,12 +17,12 @@
 struct tk_meter_log;
 
 struct tk_meter_log_config {
-        struct tk_meter_file *file; /* open; the log owns it from then on, also when it cannot be opened */
-        struct tk_gate *gate;       /* borrowed, with `flush` */
-        struct tk_usage_flush *flush;
-        bool renewed;            /* the gate was made anew: a whole new file is begun at once */
-        uint64_t file_bytes_min; /* below it, no new file is begun for its size; 0: 64 MiB */
-        uint64_t walk_bytes;     /* of a new file, written in one tick; 0: 32 MiB */
+        struct tk_meter_file *file;   /* open; the log owns it from then on, also when it cannot be opened */
+        struct tk_gate *gate;         /* borrowed, with `flush` */
+        struct tk_usage_flush *flush; /* NULL: into the journal only */
+        bool renewed;                 /* the gate was made anew: a whole new file is begun at once */
+        uint64_t file_bytes_min;      /* below it, no new file is begun for its size; 0: 64 MiB */
+        uint64_t walk_bytes;          /* of a new file, written in one tick; 0: 32 MiB */
 };
 
 /* TK_NOMEM. */
@@ -37,11 +38,10 @@ void tk_meter_log_wait(struct tk_meter_log *log);
 /*
  * Whose meter has changed, after it has. Any thread, lock-free. Numbers that no owner has are safe. touch_all: it is not known whose;
  * then all are looked at that were used since the last second. Routes and named limits are looked at in every second: they
- * are few, so that touch_route is for symmetry and does nothing.
+ * are few.
  */
 void tk_meter_log_touch_key(struct tk_meter_log *log, uint64_t number);
 void tk_meter_log_touch_subscription(struct tk_meter_log *log, uint64_t id);
-void tk_meter_log_touch_route(struct tk_meter_log *log, uint32_t ref);
 void tk_meter_log_touch_all(struct tk_meter_log *log);
 
 /* Any thread. */

@@ -1,6 +1,6 @@
 /*
- * Bits a number (meter_marks.h). A mark is set after what it tells of was done, and taken before that is looked at: release and
- * acquire, so that whoever takes it sees it.
+ * Bits a number (meter_marks.h). A mark is set after what it tells of was done, and taken before that is
+ * looked at: release and acquire, so that whoever takes it sees it.
  */
 #include "service/meter_marks.h"
 

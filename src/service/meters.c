@@ -7,6 +7,8 @@
 
 struct tk_meters {
         struct tk_registry *registry;
+        const char *data_dir, *gate_dir; /* while it is being opened, as the secrets */
+        const struct tk_pepper_file *secrets;
         struct tk_meter_file file; /* until the log has it */
         struct tk_meter_recovery recovery;
         struct tk_usage_flush *flush;
@@ -27,6 +29,7 @@ enum tk_err tk_meters_open(const char *data_dir, struct tk_registry *registry, s
                 return fault->code == TK_FAULT_none ? tk_fault_from_err(fault, err) : err;
         }
         meters->registry = registry;
+        meters->data_dir = data_dir;
         meters->recovery = (struct tk_meter_recovery){.file = &meters->file, .registry = registry};
         *ret_meters = meters;
         return TK_OK;
@@ -44,9 +47,43 @@ void tk_meters_close(struct tk_meters *meters)
         tk_free(meters);
 }
 
-struct tk_feeder_restore tk_meters_restore(struct tk_meters *meters)
+/* As a daemon that goes on with the files would begin; but into the journal only, as the registry may be of before their owners. */
+static enum tk_err save(void *context)
 {
-        return (struct tk_feeder_restore){.run = tk_meter_recover, .context = &meters->recovery};
+        struct tk_meters *meters = context;
+        struct tk_fault fault = {0};
+        struct tk_gate *gate;
+        if (tk_gate_open(meters->gate_dir, &meters->secrets->peppers, &meters->secrets->mask, &gate,
+                         &fault) != TK_OK)
+                return TK_OK; /* then nobody can have used it */
+
+        const struct tk_meter_log_config config = {.file = &meters->file, .gate = gate};
+        uint8_t installation[16];
+        enum tk_err err = tk_meter_log_open(&config, &meters->log);
+        tk_meter_log_close(meters->log); /* has written what changed */
+        meters->log = NULL;
+        tk_gate_close(gate);
+        tk_registry_installation(meters->registry, installation);
+        meters->recovery.file = NULL;
+        if (err == TK_OK)
+                err = tk_meter_file_open(meters->data_dir, installation, &meters->file, &fault);
+        if (err == TK_OK)
+                meters->recovery.file = &meters->file;
+        return err;
+}
+
+static enum tk_err recover(void *context, struct tk_publisher *publisher)
+{
+        struct tk_meters *meters = context;
+        return tk_meter_recover(&meters->recovery, publisher);
+}
+
+struct tk_feeder_restore tk_meters_restore(struct tk_meters *meters, const char *gate_dir,
+                                           const struct tk_pepper_file *secrets)
+{
+        meters->gate_dir = gate_dir;
+        meters->secrets = secrets;
+        return (struct tk_feeder_restore){.save = save, .run = recover, .context = meters};
 }
 
 enum tk_err tk_meters_start(struct tk_meters *meters, struct tk_gate *gate, struct tk_fault *fault)
@@ -100,6 +137,12 @@ enum tk_err tk_meters_flush(struct tk_meters *meters)
 {
         tk_meters_wait(meters);
         return tk_usage_flush_now(meters->flush);
+}
+
+enum tk_err tk_meters_capture(struct tk_meters *meters)
+{
+        tk_meter_log_touch_all(meters->log);
+        return tk_meters_flush(meters);
 }
 
 struct total_job {

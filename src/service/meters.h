@@ -1,10 +1,12 @@
 /*
- * What keeps the gate's meters: recovery at start, the journal, the flush to the registry, in the order in which they need each other.
- * Opened, ticked and closed by service.c; told of events by the drainer's thread. Their files say how.
+ * What keeps the gate's meters: recovery at start, the journal, the flush to the registry, in the order in
+ * which they need each other. Opened, ticked and closed by service.c; told of events by the drainer's thread.
+ * Their files say how.
  */
 #ifndef TK_SERVICE_METERS_H
 #define TK_SERVICE_METERS_H
 
+#include "core/pepper_file.h"
 #include "service/drainer.h"
 #include "service/meter_log.h"
 #include "service/meter_recovery.h"
@@ -22,8 +24,13 @@ enum tk_err tk_meters_open(const char *data_dir, struct tk_registry *registry, s
 /* Write and flush what changed, and end. NULL is allowed. Gate and registry are still open; nobody touches any more. */
 void tk_meters_close(struct tk_meters *meters);
 
-/* For tk_feeder_open(): gives a gate that was made anew its meters back. */
-struct tk_feeder_restore tk_meters_restore(struct tk_meters *meters);
+/*
+ * For tk_feeder_open(): writes down what was used since the last daemon, where the files are about to be given up, and gives a gate
+ * that was made anew its meters back. What is used in the instant between is lost.
+ *   gate_dir, secrets  to read the files' meters as a decider; borrowed
+ */
+struct tk_feeder_restore tk_meters_restore(struct tk_meters *meters, const char *gate_dir,
+                                           const struct tk_pepper_file *secrets);
 
 /* From here on keep the meters of this gate, which is borrowed. With a fault. */
 enum tk_err tk_meters_start(struct tk_meters *meters, struct tk_gate *gate, struct tk_fault *fault);
@@ -36,10 +43,12 @@ void tk_meters_tick(struct tk_meters *meters);
 /* Have all that is counted by now in the journal, and in the registry: whether it is. For tests. */
 void tk_meters_wait(struct tk_meters *meters);
 enum tk_err tk_meters_flush(struct tk_meters *meters);
+/* The same, also of decisions whose events nobody has read yet. For backups; any thread. */
+enum tk_err tk_meters_capture(struct tk_meters *meters);
 
 /*
- * How often the owner was refused, ever: a meter counts modulo 2^32 (`count`), the registry's rows keep the total. Any thread; reads the
- * registry. Where it cannot be read, the count.
+ * How often the owner was refused, ever: a meter counts modulo 2^32 (`count`), the registry's rows keep the
+ * total. Any thread; reads the registry. Where it cannot be read, the count.
  */
 uint64_t tk_meters_refused(struct tk_meters *meters, const struct tk_meter_owner *owner, uint32_t count);
 

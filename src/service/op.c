@@ -1,7 +1,7 @@
 /*
- * One operation of a use case: its transaction, the change record that goes with every write, If-Match, idempotency, and
- * look-ups by name that say what was missing. Called by the noun files of this folder, on the caller's thread or, inside
- * a write, on the writer thread while the caller waits.
+ * One operation of a use case: its transaction, the change record that goes with every write, If-Match,
+ * idempotency, and look-ups by name that say what was missing. Called by the noun files of this folder, on
+ * the caller's thread or, inside a write, on the writer thread while the caller waits.
  */
 #include "registry/canonical.h"
 #include "service/internal.h"
@@ -161,7 +161,9 @@ static enum tk_err explain_miss(struct tk_op *op, enum tk_err err, const char *k
 enum tk_err tk_find_api(struct tk_op *op, struct tk_txn *txn, struct tk_str name, const char *field,
                         struct tk_api *ret_api)
 {
-        return explain_miss(op, tk_api_find(txn, name, op->arena, ret_api), "API", name, field);
+        enum tk_err err = tk_refuse_unreached(op, name, field ? field : "");
+        return err == TK_OK ? explain_miss(op, tk_api_find(txn, name, op->arena, ret_api), "API", name, field)
+                            : err;
 }
 
 enum tk_err tk_find_environment(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
@@ -200,13 +202,16 @@ enum tk_err tk_filter_place(struct tk_op *op, struct tk_txn *txn, struct tk_str 
 {
         *ret_api_id = 0;
         *ret_environment_id = 0;
+        enum tk_err err = tk_filter_default_api(op, &api_name);
+        if (err != TK_OK)
+                return err;
         if (!api_name.ptr && environment_name.ptr)
                 return tk_fault_set(op->fault, TK_FAULT_invalid_value, "environment", "give api as well",
                                     "environment names are only unique within an API");
         if (!api_name.ptr)
                 return TK_OK;
         struct tk_api api;
-        enum tk_err err = tk_find_api(op, txn, api_name, "api", &api);
+        err = tk_find_api(op, txn, api_name, "api", &api);
         if (err != TK_OK)
                 return err;
         *ret_api_id = api.id;

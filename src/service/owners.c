@@ -1,6 +1,6 @@
 /*
- * The table behind owners.h. Ids are given out in order and never again, so a list's index is the id; the subscriptions of a
- * consumer, one for each environment, are chained by their ids.
+ * The table behind owners.h. Ids are given out in order and never again, so a list's index is the id; the
+ * subscriptions of a consumer, one for each environment, are chained by their ids.
  */
 #include "service/owners.h"
 

@@ -1,7 +1,8 @@
 /*
- * Whose a key is: what its line in the gate says that is not in its own row. Asked of the registry for one key, or of a table
- * of all consumers and subscriptions, for who walks over all keys: they come in the order in which they were issued, and three
- * look-ups for each would take longer than everything else. Used by the feeder, one thread at a time.
+ * Whose a key is: what its line in the gate says that is not in its own row. Asked of the registry for one
+ * key, or of a table of all consumers and subscriptions, for who walks over all keys: they come in the order
+ * in which they were issued, and three look-ups for each would take longer than everything else. Used by the
+ * feeder, one thread at a time.
  */
 #ifndef TK_SERVICE_OWNERS_H
 #define TK_SERVICE_OWNERS_H

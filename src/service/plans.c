@@ -58,6 +58,8 @@ static enum tk_err create(struct tk_txn *txn, void *context)
         struct tk_api api;
         err = tk_find_api(&job->op, txn, job->api_name, NULL, &api);
         if (err == TK_OK)
+                err = tk_refuse_lesser(&job->op, api.name);
+        if (err == TK_OK)
                 err = tk_plan_make(&job->op, txn, &api, job->input, &job->plan);
         if (err != TK_OK)
                 return err;
@@ -123,13 +125,18 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         enum tk_err err = get(txn, job);
         if (err == TK_OK)
                 err = tk_op_match(&job->op, job->version, job->plan.version);
+        if (err == TK_OK)
+                err = tk_refuse_lesser(&job->op, job->plan.api_name);
         if (err != TK_OK)
                 return err;
         struct tk_plan old = job->plan;
         err = merge(job);
         if (err != TK_OK || changes_nothing(&old, &job->plan))
                 return err;
+        struct tk_last_admin guard;
         err = reserve(job, txn);
+        if (err == TK_OK)
+                err = tk_last_admin_before(&job->op, txn, job->plan.api_name, &guard);
         if (err != TK_OK)
                 return err;
         job->plan.updated_s = job->op.now_s;
@@ -137,9 +144,9 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         after.version++;
         struct tk_change change;
         err = tk_op_change(&job->op, "plan.update", tk_view_plan(&old), tk_view_plan(&after), &change);
-        if (err != TK_OK)
-                return err;
-        return tk_plan_update(txn, &job->plan, &change);
+        if (err == TK_OK)
+                err = tk_plan_update(txn, &job->plan, &change);
+        return err == TK_OK ? tk_last_admin_after(&job->op, txn, &guard) : err;
 }
 
 enum tk_err tk_service_plan_update(struct tk_service *service, const struct tk_caller *caller,

@@ -1,21 +1,18 @@
 /*
- * The feeder (see publisher.h): re-reads what a feed row names and hands its present state to the gate's publisher.
- * Re-reading makes every step repeatable: publishing a newer state twice, or an older feed row late, is harmless.
- * One thread at a time inside, by a mutex: the registry's writer, and now and then the daemon's timer.
+ * The feeder (see publisher.h): follows the feed, and has a pass (pass.h) hand the present state of what a
+ * row names to the gate's publisher. Re-reading makes every step repeatable: a newer state twice, or an older
+ * feed row late, is harmless. One thread at a time inside, by a mutex: the registry's writer, and now and
+ * then the daemon's timer.
  */
 #include "service/publisher.h"
 
 #include "core/alloc.h"
-#include "core/arena.h"
-#include "registry/walk.h"
-#include "service/owners.h"
-#include "service/terms.h"
+#include "service/pass.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define FEED_BATCH 512
-#define LIST_BATCH 500
 
 struct tk_feeder {
         pthread_mutex_t mutex;
@@ -28,218 +25,9 @@ struct tk_feeder {
         _Atomic uint64_t wanted_seq; /* highest committed; applied_seq lags only after a failure */
 };
 
-/* One pass: a read transaction, scratch memory, and for a pass over all keys whose they are. */
-struct pass {
-        struct tk_feeder *feeder;
-        struct tk_txn *txn;
-        struct tk_arena arena;
-        struct tk_owners *owners;
-};
-
-/* ---- one object at a time ---- */
-
-static enum tk_err publish_environment(struct pass *pass, const struct tk_environment *environment)
+static struct tk_pass pass_of(const struct tk_feeder *feeder, struct tk_txn *txn)
 {
-        struct tk_api api;
-        enum tk_err err = tk_api_get(pass->txn, environment->api_id, &pass->arena, &api);
-        if (err != TK_OK)
-                return err;
-        struct tk_publish_environment published = {
-                .id = (uint32_t)environment->id,
-                .api_id = (uint32_t)environment->api_id,
-                .api = environment->api_name,
-                .name = environment->name,
-                .suspended = api.state != TK_STATE_ACTIVE || environment->state != TK_STATE_ACTIVE,
-        };
-        return tk_publish_environment(pass->feeder->files, &published);
-}
-
-static enum tk_err publish_consumer(struct pass *pass, uint64_t id, struct tk_str name)
-{
-        struct tk_publish_consumer published = {.id = (uint32_t)id, .name = name};
-        return tk_publish_consumer(pass->feeder->files, &published);
-}
-
-static enum tk_err publish_subscription(const struct tk_subscription_row *row, void *context)
-{
-        struct pass *pass = context;
-        struct tk_publish_subscription published = {
-                .id = (uint32_t)row->id,
-                .environment_id = (uint32_t)row->environment_id,
-                .consumer_id = (uint32_t)row->consumer_id,
-                .suspended = row->state == TK_STATE_SUSPENDED,
-                .ended = row->state == TK_STATE_ENDED,
-                .started_s = row->started_s,
-        };
-        enum tk_err err = tk_terms_of_plan(pass->feeder->terms, row->limits, &published.policy);
-        return err == TK_OK ? tk_publish_subscription(pass->feeder->files, &published) : err;
-}
-
-static enum tk_publish_state publish_state(enum tk_state state)
-{
-        switch (state) {
-        case TK_STATE_ACTIVE:
-                return TK_PUBLISH_ACTIVE;
-        case TK_STATE_SUSPENDED:
-                return TK_PUBLISH_SUSPENDED;
-        case TK_STATE_REVOKED:
-        case TK_STATE_ENDED:
-                break;
-        }
-        return TK_PUBLISH_REVOKED;
-}
-
-static enum tk_err find_owner(const struct pass *pass, const struct tk_key_row *row,
-                              struct tk_owner *ret_owner)
-{
-        if (row->owner) {
-                *ret_owner = (struct tk_owner){
-                        .api_id = (uint32_t)row->owner->api_id,
-                        .subscription_id = (uint32_t)row->owner->subscription_id,
-                        .suspended = row->owner->consumer_state != TK_STATE_ACTIVE,
-                };
-                return TK_OK;
-        }
-        return pass->owners ? tk_owners_find(pass->owners, row->environment_id, row->consumer_id, ret_owner)
-                            : tk_owner_read(pass->txn, row->environment_id, row->consumer_id, ret_owner);
-}
-
-/* All that the gate holds of a key but its policy. */
-static enum tk_err describe_key(const struct pass *pass, const struct tk_key_row *row,
-                                struct tk_publish_key *ret_published)
-{
-        struct tk_owner owner;
-        enum tk_err err = find_owner(pass, row, &owner);
-        if (err != TK_OK)
-                return err;
-        *ret_published = (struct tk_publish_key){
-                .id = row->id,
-                .state = publish_state(row->state),
-                .consumer_suspended = owner.suspended,
-                .foreign = row->foreign,
-                .generation = row->generation,
-                .pepper_version = row->pepper_version,
-                .digest = row->digest,
-                .environment_id = (uint32_t)row->environment_id,
-                .api_id = owner.api_id,
-                .consumer_id = (uint32_t)row->consumer_id,
-                .subscription_id = owner.subscription_id,
-                .not_before_s = row->not_before_s,
-                .expires_s = row->expires_s,
-        };
-        return TK_OK;
-}
-
-/* As it is now, the key may belong to a subscription whose own row comes later in the feed. */
-static enum tk_err publish_key(const struct tk_key_row *row, void *context)
-{
-        struct pass *pass = context;
-        struct tk_publish_key published;
-        enum tk_err err = describe_key(pass, row, &published);
-        if (err == TK_OK)
-                err = tk_terms_of_key(pass->feeder->terms, published.api_id, row, &published.policy);
-        if (err != TK_OK)
-                return err;
-        err = tk_publish_key(pass->feeder->files, &published);
-        if (err != TK_NOT_FOUND || published.subscription_id == 0)
-                return err;
-        err = tk_subscription_walk_one(pass->txn, published.subscription_id, publish_subscription, pass);
-        return err == TK_OK ? tk_publish_key(pass->feeder->files, &published) : err;
-}
-
-static enum tk_err publish_environments(struct pass *outer, uint64_t api_id)
-{
-        struct tk_page page = {.limit = LIST_BATCH};
-        for (;;) {
-                struct pass pass = {.feeder = outer->feeder, .txn = outer->txn};
-                tk_arena_init(&pass.arena, 0);
-                struct tk_environment *environments;
-                size_t count = 0;
-                enum tk_err err =
-                        tk_environment_list(pass.txn, api_id, page, &pass.arena, &environments, &count);
-                for (size_t i = 0; err == TK_OK && i < count; i++) {
-                        err = publish_environment(&pass, &environments[i]);
-                        page.after_id = environments[i].id;
-                }
-                tk_arena_fini(&pass.arena);
-                if (err != TK_OK || count < page.limit)
-                        return err;
-        }
-}
-
-static enum tk_err visit_consumer(const struct tk_consumer_row *row, void *context)
-{
-        return publish_consumer(context, row->id, row->name);
-}
-
-/* ---- what a feed row stands for ---- */
-
-static enum tk_err apply_environment(struct pass *pass, uint64_t id)
-{
-        struct tk_environment environment;
-        enum tk_err err = tk_environment_get(pass->txn, id, &pass->arena, &environment);
-        return err == TK_OK ? publish_environment(pass, &environment) : err;
-}
-
-/* Its state is in each of its keys, so that a decision reads no consumer. */
-static enum tk_err apply_consumer(struct pass *pass, const struct tk_feed_row *row)
-{
-        struct tk_consumer consumer;
-        enum tk_err err = tk_consumer_get(pass->txn, row->object_id, &pass->arena, &consumer);
-        if (err == TK_OK)
-                err = publish_consumer(pass, consumer.id, consumer.name);
-        if (err != TK_OK || row->version == 1)
-                return err; /* a new consumer has no keys */
-        return tk_key_walk_consumer(pass->txn, consumer.id, 0, publish_key, pass);
-}
-
-struct subscription_change {
-        struct pass *pass;
-        uint64_t consumer_id, environment_id;
-        bool ended;
-};
-
-static enum tk_err visit_subscription(const struct tk_subscription_row *row, void *context)
-{
-        struct subscription_change *change = context;
-        change->consumer_id = row->consumer_id;
-        change->environment_id = row->environment_id;
-        change->ended = row->state == TK_STATE_ENDED;
-        return publish_subscription(row, change->pass);
-}
-
-/* The keys of its consumer there point to it from its creation to its end. */
-static enum tk_err apply_subscription(struct pass *pass, const struct tk_feed_row *row)
-{
-        struct subscription_change change = {.pass = pass};
-        enum tk_err err = tk_subscription_walk_one(pass->txn, row->object_id, visit_subscription, &change);
-        if (err != TK_OK || (row->version != 1 && !change.ended))
-                return err;
-        return tk_key_walk_consumer(pass->txn, change.consumer_id, change.environment_id, publish_key, pass);
-}
-
-static enum tk_err apply(struct pass *pass, const struct tk_feed_row *row)
-{
-        switch (row->object) {
-        case TK_OBJECT_API:
-                return publish_environments(pass, row->object_id);
-        case TK_OBJECT_ENVIRONMENT:
-                return apply_environment(pass, row->object_id);
-        case TK_OBJECT_PLAN:
-                return tk_subscription_walk_plan(pass->txn, row->object_id, publish_subscription, pass);
-        case TK_OBJECT_CONSUMER:
-                return apply_consumer(pass, row);
-        case TK_OBJECT_SUBSCRIPTION:
-                return apply_subscription(pass, row);
-        case TK_OBJECT_KEY:
-                if (row->count > 1)
-                        return tk_key_walk_span(pass->txn, row->object_id, row->count, publish_key, pass);
-                return tk_key_walk_one(pass->txn, row->object_id, publish_key, pass);
-        case TK_OBJECT_SCOPE:  /* reaches the gate with the keys that are granted it */
-        case TK_OBJECT_PEPPER: /* deciders are given peppers when they start */
-                return TK_OK;
-        }
-        return TK_CORRUPT;
+        return (struct tk_pass){.files = feeder->files, .terms = feeder->terms, .txn = txn};
 }
 
 /* ---- following the feed ---- */
@@ -252,12 +40,13 @@ struct replay_job {
 };
 
 /*
- * A row that cannot be applied, for want of room, does not keep later ones from being applied: one of them may be a
- * revocation. But the sequence stops before it, so that it is tried again and nobody is told meanwhile that all is in force.
+ * A row that cannot be applied, for want of room, does not keep later ones from being applied: one of them
+ * may be a revocation. But the sequence stops before it, so that it is tried again and nobody is told
+ * meanwhile that all is in force.
  */
-static void apply_row(struct replay_job *job, struct pass *pass, const struct tk_feed_row *row)
+static void apply_row(struct replay_job *job, struct tk_pass *pass, const struct tk_feed_row *row)
 {
-        enum tk_err err = apply(pass, row);
+        enum tk_err err = tk_pass_apply(pass, row);
         if (job->err == TK_OK)
                 job->err = err;
         if (job->err == TK_OK)
@@ -269,7 +58,7 @@ static void apply_row(struct replay_job *job, struct pass *pass, const struct tk
 static enum tk_err replay_batch(struct tk_txn *txn, void *context)
 {
         struct replay_job *job = context;
-        struct pass pass = {.feeder = job->feeder, .txn = txn};
+        struct tk_pass pass = pass_of(job->feeder, txn);
         tk_arena_init(&pass.arena, 0);
         struct tk_feed_row *rows;
         size_t count = 0;
@@ -304,33 +93,18 @@ enum tk_err tk_feeder_advance(struct tk_feeder *feeder, uint64_t feed_seq)
 
 /* ---- start ---- */
 
-static enum tk_err publish_keys(struct pass *pass)
-{
-        enum tk_err err = tk_owners_load(pass->txn, &pass->owners);
-        if (err == TK_OK)
-                err = tk_key_walk(pass->txn, publish_key, pass);
-        tk_owners_free(pass->owners);
-        return err;
-}
-
 static enum tk_err rebuild(struct tk_txn *txn, void *context)
 {
-        struct pass pass = {.feeder = context, .txn = txn};
+        struct tk_feeder *feeder = context;
+        struct tk_pass pass = pass_of(feeder, txn);
         uint64_t feed_seq = 0;
         enum tk_err err = tk_feed_last(txn, &feed_seq);
         if (err == TK_OK)
-                err = publish_environments(&pass, 0);
+                err = tk_pass_all(&pass);
+        if (err == TK_OK && feeder->restore)
+                err = feeder->restore->run(feeder->restore->context, feeder->files);
         if (err == TK_OK)
-                err = tk_consumer_walk(txn, visit_consumer, &pass);
-        if (err == TK_OK)
-                err = tk_subscription_walk(txn, publish_subscription, &pass);
-        if (err == TK_OK)
-                err = publish_keys(&pass);
-        const struct tk_feeder_restore *restore = pass.feeder->restore;
-        if (err == TK_OK && restore)
-                err = restore->run(restore->context, pass.feeder->files);
-        if (err == TK_OK)
-                tk_publisher_set_applied(pass.feeder->files, feed_seq);
+                tk_publisher_set_applied(feeder->files, feed_seq);
         return err;
 }
 
@@ -339,7 +113,10 @@ static enum tk_err read_feed_last(struct tk_txn *txn, void *context)
         return tk_feed_last(txn, context);
 }
 
-/* Files that are ahead of the registry belong to a later life of it than the one restored now: they cannot be trusted. */
+/*
+ * Files that are ahead of the registry belong to a later life of it than the one restored now: they cannot be
+ * trusted.
+ */
 static enum tk_err bring_up(struct tk_feeder *feeder, uint64_t applied_seq, struct tk_fault *fault)
 {
         uint64_t committed_seq = 0;
@@ -347,7 +124,10 @@ static enum tk_err bring_up(struct tk_feeder *feeder, uint64_t applied_seq, stru
         if (err != TK_OK)
                 return err;
         if (applied_seq > committed_seq) {
-                err = tk_publisher_renew(feeder->files, fault);
+                if (feeder->restore)
+                        err = feeder->restore->save(feeder->restore->context);
+                if (err == TK_OK)
+                        err = tk_publisher_renew(feeder->files, fault);
                 applied_seq = 0;
         }
         if (err == TK_OK)
@@ -477,7 +257,7 @@ void tk_feeder_stats(struct tk_feeder *feeder, struct tk_publisher_stats *ret_st
 /* ---- comparison ---- */
 
 struct compare_job {
-        struct pass pass;
+        struct tk_pass pass;
         uint64_t checked, wrong;
 };
 
@@ -485,11 +265,11 @@ static enum tk_err visit_compare(const struct tk_key_row *row, void *context)
 {
         struct compare_job *job = context;
         struct tk_publish_key expected;
-        enum tk_err err = describe_key(&job->pass, row, &expected);
+        enum tk_err err = tk_pass_describe_key(&job->pass, row, &expected);
         if (err != TK_OK)
                 return err;
         job->checked++;
-        if (!tk_publisher_key_matches(job->pass.feeder->files, &expected))
+        if (!tk_publisher_key_matches(job->pass.files, &expected))
                 job->wrong++;
         return TK_OK;
 }
@@ -507,7 +287,7 @@ static enum tk_err compare(struct tk_txn *txn, void *context)
 
 enum tk_err tk_feeder_compare(struct tk_feeder *feeder, uint64_t *ret_checked, uint64_t *ret_wrong)
 {
-        struct compare_job job = {.pass = {.feeder = feeder}};
+        struct compare_job job = {.pass = pass_of(feeder, NULL)};
         pthread_mutex_lock(&feeder->mutex);
         enum tk_err err = tk_registry_read(feeder->registry, compare, &job);
         pthread_mutex_unlock(&feeder->mutex);

@@ -15,17 +15,19 @@
 struct tk_feeder;
 
 /*
- * What is done with a gate that was made anew, after everything is published and before deciders may admit. What it returns, if not
- * TK_OK, ends the opening.
+ * What keeps the use that the gate holds. Whatever these return, if not TK_OK, ends the opening.
+ *   save  before sound files are given up: deciders have used them until now
+ *   run   with a gate that was made anew, after everything is published and before deciders may admit
  */
 struct tk_feeder_restore {
+        enum tk_err (*save)(void *context);
         enum tk_err (*run)(void *context, struct tk_publisher *publisher);
         void *context;
 };
 
 /*
- * Open the gate directory and bring it up to the registry: replay the feed from the sequence that the files hold, or rebuild
- * them from the registry when they are new, damaged, or ahead of it.
+ * Open the gate directory and bring it up to the registry: replay the feed from the sequence that the files
+ * hold, or rebuild them from the registry when they are new, damaged, or ahead of it.
  *   restore  NULL: nothing is done
  */
 enum tk_err tk_feeder_open(const char *gate_dir, struct tk_registry *registry, uint64_t wall_ns,
@@ -37,8 +39,9 @@ void tk_feeder_close(struct tk_feeder *feeder);
 enum tk_err tk_feeder_advance(struct tk_feeder *feeder, uint64_t feed_seq);
 
 /*
- * Room for what a change will have published, on top of what has been promised to others: before it is committed, so that nothing is
- * recorded that cannot be in force. TK_FULL otherwise. Every promise is given back once its change is published, or is not made.
+ * Room for what a change will have published, on top of what has been promised to others: before it is
+ * committed, so that nothing is recorded that cannot be in force. TK_FULL otherwise. Every promise is given
+ * back once its change is published, or is not made.
  */
 enum tk_err tk_feeder_reserve(struct tk_feeder *feeder, const struct tk_publish_room *room);
 /* The same for the scopes of a key, which stay with the API whether the change is made or not. */

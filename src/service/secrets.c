@@ -1,7 +1,8 @@
 /*
- * The secrets that live outside the registry, so that a stolen database verifies nothing: the peppers and the locator mask,
- * in the file DATA/pepper (docs/formats/pepper.md). Made on the first start, loaded once at each, before any thread that decides.
- * A pepper that does not fit the registry's record of it stops the start: with it every key would silently be unknown.
+ * The secrets that live outside the registry, so that a stolen database verifies nothing: the peppers and the
+ * locator mask, in the file DATA/pepper (docs/formats/pepper.md). Made on the first start, loaded once at
+ * each, before any thread that decides. A pepper that does not fit the registry's record of it stops the
+ * start: with it every key would silently be unknown.
  */
 #include "core/arena.h"
 #include "gate/secrets_file.h"

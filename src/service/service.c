@@ -1,6 +1,6 @@
 /*
- * The life of the service: open everything in order, close it in the opposite one, tick once a second, and tell whether it is
- * ready. One service a data directory.
+ * The life of the service: open everything in order, close it in the opposite one, tick once a second, and
+ * tell whether it is ready. One service a data directory.
  */
 #include "service/internal.h"
 
@@ -80,7 +80,8 @@ static enum tk_err open_gate(struct tk_service *service, struct tk_fault *fault)
         }
         if (!service->gate_dir)
                 return tk_fault_from_err(fault, TK_NOMEM);
-        const struct tk_feeder_restore restore = tk_meters_restore(service->meters);
+        const struct tk_feeder_restore restore =
+                tk_meters_restore(service->meters, service->gate_dir, &service->secrets);
         enum tk_err err = tk_feeder_open(service->gate_dir, service->registry, tk_service_now_ns(service),
                                          service->config.lease_s, &restore, &service->feeder, fault);
         if (err != TK_OK)
@@ -94,6 +95,14 @@ static enum tk_err open_gate(struct tk_service *service, struct tk_fault *fault)
                 return err;
         const struct tk_drainer_listener listener = tk_meters_listener(service->meters);
         return tk_drainer_start(tk_feeder_files(service->feeder), &listener, &service->drainer, fault);
+}
+
+static enum tk_err open_rights(struct tk_service *service, struct tk_fault *fault)
+{
+        enum tk_err err = tk_bindings_open(service->registry, &service->bindings);
+        if (err == TK_OK)
+                err = tk_refusals_new(&service->refusals);
+        return err == TK_OK ? err : tk_fault_from_err(fault, err);
 }
 
 enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_service **ret_service,
@@ -122,6 +131,8 @@ enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_se
         if (err == TK_OK)
                 err = tk_admin_ensure(service, fault);
         if (err == TK_OK)
+                err = open_rights(service, fault);
+        if (err == TK_OK)
                 (void)tk_imports_recover(
                         service); /* what cannot be ended now is tried again before the next import */
         if (err == TK_OK) {
@@ -132,15 +143,24 @@ enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_se
         return err;
 }
 
+static int64_t now_s(const struct tk_service *service)
+{
+        return (int64_t)(tk_service_now_ns(service) / TK_NS_PER_S);
+}
+
 void tk_service_close(struct tk_service *service)
 {
         if (!service)
                 return;
+        if (service->refusals)
+                tk_refusals_write(service->refusals, service->registry, now_s(service), true);
         tk_drainer_stop(service->drainer); /* its last pass tells the meters whom to keep */
         tk_meters_close(service->meters);
         tk_gate_close(service->gate);
         tk_registry_close(service->registry); /* its writer uses the feeder until here */
         tk_feeder_close(service->feeder);
+        tk_bindings_close(service->bindings);
+        tk_refusals_free(service->refusals);
         tk_pepper_file_fini(&service->secrets);
         if (service->lock_fd >= 0)
                 close(service->lock_fd);
@@ -186,10 +206,11 @@ void tk_service_tick(struct tk_service *service)
         uint64_t now_ns = tk_service_now_ns(service);
         tk_feeder_tick(service->feeder, now_ns, service->config.lease_s);
         tk_meters_tick(service->meters);
-        int64_t now_s = (int64_t)(now_ns / TK_NS_PER_S);
-        if (now_s % PURGE_EVERY_S != 0)
+        tk_refusals_write(service->refusals, service->registry, now_s(service), false);
+        int64_t second = now_s(service);
+        if (second % PURGE_EVERY_S != 0)
                 return;
-        struct purge_job job = {.before_s = now_s - IDEMPOTENCY_KEEP_S};
+        struct purge_job job = {.before_s = second - IDEMPOTENCY_KEEP_S};
         /* Bookkeeping: what cannot be purged now is purged later. */
         (void)tk_registry_write(service->registry, TK_LANE_NORMAL, purge, &job);
 }
@@ -252,6 +273,21 @@ uint64_t tk_service_refused(struct tk_service *service, const struct tk_meter_ow
 void tk_service_meter_stats(const struct tk_service *service, struct tk_meters_stats *ret_stats)
 {
         tk_meters_stats(service->meters, ret_stats);
+}
+
+struct tk_str tk_service_only_apis(const struct tk_service *service, uint64_t key_id)
+{
+        return tk_bindings_find(service->bindings, key_id);
+}
+
+void tk_service_note_refusal(struct tk_service *service, const struct tk_refusal *refusal)
+{
+        tk_refusals_note(service->refusals, refusal, now_s(service));
+}
+
+void tk_service_refusal_stats(const struct tk_service *service, struct tk_refusal_stats *ret_stats)
+{
+        tk_refusals_stats(service->refusals, ret_stats);
 }
 
 uint64_t tk_service_now_ns(const struct tk_service *service)

@@ -6,8 +6,9 @@
  * Owns: the registry, the publisher of the gate, the secrets. Checks: every value, every reference, every right beyond
  * the scope that the route demands (nobody grants what they do not hold). Never: parses HTTP or JSON requests.
  *
- * Conventions: inputs are borrowed for the call. Results are records whose text lives in `arena`. On any error `fault` says
- * which field, what is wrong and how to mend it. Fields are named as in the JSON of docs/openapi.yaml.
+ * Conventions: inputs are borrowed for the call. Results are records whose text lives in `arena`. On any
+ * error `fault` says which field, what is wrong and how to mend it. Fields are named as in the JSON of
+ * docs/openapi.yaml.
  */
 #ifndef TK_SERVICE_SERVICE_H
 #define TK_SERVICE_SERVICE_H
@@ -73,18 +74,43 @@ uint64_t tk_service_now_ns(const struct tk_service *service);
 /* Ready: the registry answers and the gate has applied all that is committed. Else *ret_why (static storage). */
 bool tk_service_ready(struct tk_service *service, const char **ret_why);
 
-/* Once a second from the daemon's timer: clock offset, lease, publication that failed before, old idempotency records. */
+/*
+ * Once a second from the daemon's timer: clock offset, lease, publication that failed before, old idempotency
+ * records.
+ */
 void tk_service_tick(struct tk_service *service);
 
 /* ---- who asks ---- */
 
 struct tk_caller {
-        struct tk_str actor;           /* `key_1`, `socket:0`, `system` */
-        struct tk_str source;          /* client address or `local` */
-        struct tk_str scopes;          /* granted patterns, space-separated; `*` for the socket */
+        struct tk_str actor;     /* `key_1`, `socket:0`, `system` */
+        struct tk_str source;    /* client address or `local` */
+        struct tk_str scopes;    /* granted patterns, space-separated; `*` for the socket */
+        struct tk_str only_apis; /* acts on these alone, names space-separated; empty: on all */
+        bool root;               /* on the root-only socket, without a key: may lock everybody else out */
         struct tk_str idempotency_key; /* empty: none */
         uint8_t request_hash[32];      /* SHA-256 of method, path and body; with an idempotency_key */
 };
+
+/* What an admin key is bound to, as in struct tk_caller, until the service is closed. Memory only; any thread. */
+struct tk_str tk_service_only_apis(const struct tk_service *service, uint64_t key_id);
+bool tk_caller_reaches(const struct tk_caller *caller, struct tk_str api_name);
+
+/* An attempt that was refused to an administrator: an entry of the audit log, with others like it (refusals.h). */
+struct tk_refusal {
+        struct tk_str actor, source;
+        const char *method, *route; /* static */
+        enum tk_object object;      /* that it was about */
+        uint64_t object_id;
+        const struct tk_fault *fault;
+};
+struct tk_refusal_stats {
+        uint64_t refused; /* attempts */
+        uint64_t rows;    /* entries made of them */
+        uint64_t unnoted; /* attempts that no entry counts: too many at a time, or no space */
+};
+void tk_service_note_refusal(struct tk_service *service, const struct tk_refusal *refusal);
+void tk_service_refusal_stats(const struct tk_service *service, struct tk_refusal_stats *ret_stats);
 
 /* ---- inputs: a slice with ptr NULL, a `set` that is false, is a field that was not given ---- */
 
@@ -140,8 +166,10 @@ enum tk_err tk_service_api_set_state(struct tk_service *service, const struct tk
                                      struct tk_arena *arena, struct tk_api *ret_api, struct tk_fault *fault);
 enum tk_err tk_service_api_get(struct tk_service *service, struct tk_str api, struct tk_arena *arena,
                                struct tk_api *ret_api, struct tk_fault *fault);
-enum tk_err tk_service_api_list(struct tk_service *service, struct tk_page page, struct tk_arena *arena,
-                                struct tk_api **ret_apis, size_t *ret_count, struct tk_fault *fault);
+/* Those that the caller reaches. */
+enum tk_err tk_service_api_list(struct tk_service *service, const struct tk_caller *caller,
+                                struct tk_page page, struct tk_arena *arena, struct tk_api **ret_apis,
+                                size_t *ret_count, struct tk_fault *fault);
 
 /* ---- environments of an API ---- */
 
@@ -249,10 +277,11 @@ enum tk_err tk_service_subscription_set_state(struct tk_service *service, const 
                                               enum tk_state state, struct tk_arena *arena,
                                               struct tk_subscription *ret_subscription,
                                               struct tk_fault *fault);
-enum tk_err tk_service_subscription_get(struct tk_service *service, struct tk_str subscription,
-                                        struct tk_arena *arena, struct tk_subscription *ret_subscription,
-                                        struct tk_fault *fault);
+enum tk_err tk_service_subscription_get(struct tk_service *service, const struct tk_caller *caller,
+                                        struct tk_str subscription, struct tk_arena *arena,
+                                        struct tk_subscription *ret_subscription, struct tk_fault *fault);
 struct tk_input_subscription_filter {
+        const struct tk_caller *caller;           /* sees those of the APIs that it reaches; NULL: all */
         struct tk_str consumer, api, environment; /* environment only with api */
 };
 enum tk_err tk_service_subscription_list(struct tk_service *service,
@@ -271,7 +300,11 @@ struct tk_input_key {
         struct tk_input_limits limits;
         struct tk_input_list cidrs, origins, methods, paths; /* members of `restrictions` */
         struct tk_input_time not_before, expires_at;
-        /* Make what is missing: API, environment, scopes, consumer, and a subscription to the plan `open` (no limits). */
+        struct tk_input_list only_apis; /* of an admin key: acts on these alone */
+        /*
+         * Make what is missing: API, environment, scopes, consumer, and a subscription to the plan `open` (no
+         * limits).
+         */
         bool create_missing;
 };
 
@@ -298,8 +331,9 @@ enum tk_err tk_service_key_update(struct tk_service *service, const struct tk_ca
                                   struct tk_str key, uint64_t version, const struct tk_input_key *input,
                                   struct tk_arena *arena, struct tk_key **ret_key, struct tk_fault *fault);
 /*
- * To active, suspended, or revoked (final; revoking again is no change and no error). Suspend and revoke go through the fast
- * lane. When it returns TK_OK no decision that starts later on this machine admits by the old state.
+ * To active, suspended, or revoked (final; revoking again is no change and no error). Suspend and revoke go
+ * through the fast lane. When it returns TK_OK no decision that starts later on this machine admits by the
+ * old state.
  *   reason       kept with the first revocation; may be empty
  *   ret_already  it was in that state before, and nothing has changed; NULL: not asked
  */
@@ -307,15 +341,33 @@ enum tk_err tk_service_key_set_state(struct tk_service *service, const struct tk
                                      struct tk_str key, uint64_t version, enum tk_state state,
                                      struct tk_str reason, struct tk_arena *arena, struct tk_key **ret_key,
                                      bool *ret_already, struct tk_fault *fault);
-enum tk_err tk_service_key_get(struct tk_service *service, struct tk_str key, struct tk_arena *arena,
-                               struct tk_key **ret_key, struct tk_fault *fault);
+enum tk_err tk_service_key_get(struct tk_service *service, const struct tk_caller *caller, struct tk_str key,
+                               struct tk_arena *arena, struct tk_key **ret_key, struct tk_fault *fault);
 struct tk_input_key_filter {
+        const struct tk_caller *caller;           /* sees those of the APIs that it reaches; NULL: all */
         struct tk_str api, environment, consumer; /* environment only with api */
         struct tk_str state;                      /* active, suspended, revoked */
 };
 enum tk_err tk_service_key_list(struct tk_service *service, const struct tk_input_key_filter *filter,
                                 struct tk_page page, struct tk_arena *arena, struct tk_key ***ret_keys,
                                 size_t *ret_count, struct tk_fault *fault);
+
+/* ---- the audit log ---- */
+
+#define TK_ACTION_REFUSED "refused"
+
+struct tk_input_audit_filter {
+        struct tk_str object; /* `key_17`, `plan`, `plan:4`, `api:weather`, `consumer:acme` */
+        struct tk_str actor, action;
+        struct tk_str since, until; /* RFC 3339 */
+        bool follow; /* from page.after_id on, oldest first; else newest first, behind page.after_id */
+};
+enum tk_err tk_service_audit_list(struct tk_service *service, const struct tk_input_audit_filter *filter,
+                                  struct tk_page page, struct tk_arena *arena,
+                                  struct tk_audit_entry **ret_entries, size_t *ret_count,
+                                  struct tk_fault *fault);
+enum tk_err tk_service_audit_get(struct tk_service *service, struct tk_str seq, struct tk_arena *arena,
+                                 struct tk_audit_entry *ret_entry, struct tk_fault *fault);
 
 /* ---- the demo of scripts/run: the API `weather` with a key; nothing when it has one ---- */
 

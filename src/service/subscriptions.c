@@ -28,7 +28,10 @@ static bool is_anchored(const struct tk_key *key)
         return false;
 }
 
-/* The consumer's keys whose own limits count from the subscription's start: they need other meters when it begins or ends. */
+/*
+ * The consumer's keys whose own limits count from the subscription's start: they need other meters when it
+ * begins or ends.
+ */
 static enum tk_err count_anchored(struct tk_txn *txn, const struct tk_subscription *subscription,
                                   uint64_t *ret_count)
 {
@@ -106,20 +109,26 @@ static enum tk_err make_from_input(struct subscription_job *job, struct tk_txn *
         struct tk_environment environment;
         struct tk_consumer consumer;
         struct tk_plan plan;
+        struct tk_last_admin guard;
         enum tk_err err = tk_find_consumer(&job->op, txn, input->consumer, "/consumer", &consumer);
         if (err == TK_OK)
                 err = tk_find_api(&job->op, txn, input->api, "/api", &api);
+        if (err == TK_OK)
+                err = tk_refuse_lesser(&job->op, api.name);
         if (err == TK_OK)
                 err = tk_find_environment(&job->op, txn, &api, environment_or_default(input->environment),
                                           "/environment", &environment);
         if (err == TK_OK)
                 err = tk_find_plan(&job->op, txn, &api, input->plan, "/plan", &plan);
+        if (err == TK_OK)
+                err = tk_last_admin_before(&job->op, txn, api.name, &guard);
         if (err != TK_OK)
                 return err;
         int64_t started_s =
                 input->started_at.set && input->started_at.s != 0 ? input->started_at.s : job->op.now_s;
-        return tk_subscription_make(&job->op, txn, &consumer, &environment, &plan, started_s,
-                                    &job->subscription);
+        err = tk_subscription_make(&job->op, txn, &consumer, &environment, &plan, started_s,
+                                   &job->subscription);
+        return err == TK_OK ? tk_last_admin_after(&job->op, txn, &guard) : err;
 }
 
 static enum tk_err create(struct tk_txn *txn, void *context)
@@ -159,12 +168,14 @@ static enum tk_err get(struct tk_txn *txn, void *context)
                 return tk_fault_set(job->op.fault, TK_FAULT_not_found, "",
                                     "list the subscriptions to see their ids",
                                     "there is no subscription \"%.*s\"", TK_STR_ARG(job->id_text));
-        return err;
+        return err == TK_OK ? tk_refuse_unreached(&job->op, job->subscription.api_name, "") : err;
 }
 
 static enum tk_err find(struct subscription_job *job, struct tk_txn *txn)
 {
         enum tk_err err = get(txn, job);
+        if (err == TK_OK)
+                err = tk_refuse_lesser(&job->op, job->subscription.api_name);
         if (err != TK_OK)
                 return err;
         return tk_op_match(&job->op, job->version, job->subscription.version);
@@ -178,8 +189,9 @@ static enum tk_err refuse_ended(struct subscription_job *job)
                             "the subscription has ended, which is final");
 }
 
-/* Write the changed record with its audit entry; takes `before`. */
-static enum tk_err save(struct subscription_job *job, struct tk_txn *txn, const char *action, json_t *before)
+/* Write the changed record with its audit entry. */
+static enum tk_err write_change(struct subscription_job *job, struct tk_txn *txn, const char *action,
+                                json_t *before)
 {
         job->subscription.updated_s = job->op.now_s;
         struct tk_subscription after = job->subscription;
@@ -189,6 +201,19 @@ static enum tk_err save(struct subscription_job *job, struct tk_txn *txn, const 
         if (err != TK_OK)
                 return err;
         return tk_subscription_update(txn, &job->subscription, &change);
+}
+
+/* The change, unless it shuts the last administrator out; takes `before`. */
+static enum tk_err save(struct subscription_job *job, struct tk_txn *txn, const char *action, json_t *before)
+{
+        struct tk_last_admin guard;
+        enum tk_err err = tk_last_admin_before(&job->op, txn, job->subscription.api_name, &guard);
+        if (err != TK_OK) {
+                json_decref(before);
+                return err;
+        }
+        err = write_change(job, txn, action, before);
+        return err == TK_OK ? tk_last_admin_after(&job->op, txn, &guard) : err;
 }
 
 static enum tk_err update(struct tk_txn *txn, void *context)
@@ -271,11 +296,11 @@ enum tk_err tk_service_subscription_set_state(struct tk_service *service, const 
         return err;
 }
 
-enum tk_err tk_service_subscription_get(struct tk_service *service, struct tk_str subscription,
-                                        struct tk_arena *arena, struct tk_subscription *ret_subscription,
-                                        struct tk_fault *fault)
+enum tk_err tk_service_subscription_get(struct tk_service *service, const struct tk_caller *caller,
+                                        struct tk_str subscription, struct tk_arena *arena,
+                                        struct tk_subscription *ret_subscription, struct tk_fault *fault)
 {
-        struct subscription_job job = {.op = tk_op_begin(service, NULL, arena, fault),
+        struct subscription_job job = {.op = tk_op_begin(service, caller, arena, fault),
                                        .id_text = subscription};
         enum tk_err err = tk_op_read(&job.op, get, &job);
         if (err == TK_OK)
@@ -316,7 +341,8 @@ enum tk_err tk_service_subscription_list(struct tk_service *service,
                                          struct tk_subscription **ret_subscriptions, size_t *ret_count,
                                          struct tk_fault *fault)
 {
-        struct list_job job = {.op = tk_op_begin(service, NULL, arena, fault), .input = input, .page = page};
+        struct list_job job = {
+                .op = tk_op_begin(service, input->caller, arena, fault), .input = input, .page = page};
         enum tk_err err = tk_op_read(&job.op, list, &job);
         if (err == TK_OK) {
                 *ret_subscriptions = job.subscriptions;

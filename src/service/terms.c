@@ -1,6 +1,7 @@
 /*
- * The cache behind terms.h: a table in which each set of texts has one place, and takes it from whatever stood there. The
- * texts themselves are compared, so a hash that agrees by chance, or by design, costs a look and nothing else.
+ * The cache behind terms.h: a table in which each set of texts has one place, and takes it from whatever
+ * stood there. The texts themselves are compared, so a hash that agrees by chance, or by design, costs a look
+ * and nothing else.
  */
 #include "service/terms.h"
 

@@ -1,5 +1,6 @@
 /*
- * A thread that steps when it is told to (ticker.h). `wanted` and `done` count ticks; a step serves all that came before it began.
+ * A thread that steps when it is told to (ticker.h). `wanted` and `done` count ticks; a step serves all that
+ * came before it began.
  */
 #include "service/ticker.h"
 

@@ -1,6 +1,7 @@
 /*
- * A thread that does one step of work for each tick, and waits in between: for work that must not hold up who gives the tick.
- * Ticks that come while a step runs are one tick. Never looks at a clock, so that tests say when a second has passed.
+ * A thread that does one step of work for each tick, and waits in between: for work that must not hold up who
+ * gives the tick. Ticks that come while a step runs are one tick. Never looks at a clock, so that tests say
+ * when a second has passed.
  */
 #ifndef TK_SERVICE_TICKER_H
 #define TK_SERVICE_TICKER_H

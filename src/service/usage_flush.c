@@ -1,7 +1,7 @@
 /*
- * Flushing usage (usage_flush.h). One flush at a time, under a mutex: on the flush's own thread, and at the stop on the one that stops.
- * A chunk whose fate is unknown is kept as it is and applied again before anything newer, under the same sequence: the registry
- * knows whether it had it.
+ * Flushing usage (usage_flush.h). One flush at a time, under a mutex: on the flush's own thread, and at the
+ * stop on the one that stops. A chunk whose fate is unknown is kept as it is and applied again before
+ * anything newer, under the same sequence: the registry knows whether it had it.
  */
 #include "service/usage_flush.h"
 
@@ -201,7 +201,10 @@ static enum tk_err read_last(struct tk_txn *txn, void *context)
         return TK_OK;
 }
 
-/* The first flush looks at all that was used since the last one: by a daemon that was killed, or while there was none. */
+/*
+ * The first flush looks at all that was used since the last one: by a daemon that was killed, or while there
+ * was none.
+ */
 enum tk_err tk_usage_flush_open(struct tk_gate *gate, struct tk_registry *registry,
                                 struct tk_usage_flush **ret_flush)
 {

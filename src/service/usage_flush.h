@@ -1,7 +1,8 @@
 /*
- * Flushes usage from the gate's meters to the registry: about twice a minute, and at an orderly stop. Whose meters changed since the last
- * flush it is told by marks. A thread of its own, since a commit may take as long as the disk pleases and the journal must not wait.
- * Uses the registry's normal lane, in chunks, so that a revocation never waits behind it.
+ * Flushes usage from the gate's meters to the registry: about twice a minute, and at an orderly stop. Whose
+ * meters changed since the last flush it is told by marks. A thread of its own, since a commit may take as
+ * long as the disk pleases and the journal must not wait. Uses the registry's normal lane, in chunks, so that
+ * a revocation never waits behind it.
  */
 #ifndef TK_SERVICE_USAGE_FLUSH_H
 #define TK_SERVICE_USAGE_FLUSH_H

@@ -1,6 +1,7 @@
 /*
- * Since when a meter must have been used to be worth reading again: a moment by both clocks, as a time of gate time as the clock is now.
- * Gate time may have been set in between, forth or back: then the earlier of both readings counts.
+ * Since when a meter must have been used to be worth reading again: a moment by both clocks, as a time of
+ * gate time as the clock is now. Gate time may have been set in between, forth or back: then the earlier of
+ * both readings counts.
  */
 #ifndef TK_SERVICE_USED_SINCE_H
 #define TK_SERVICE_USED_SINCE_H

@@ -33,8 +33,8 @@ static struct tk_str next_word(struct tk_str *inout_rest)
 }
 
 /*
- * What is written here is shown, logged and kept: a key would be in the registry in plain text. Its check characters tell it
- * from what only looks like one.
+ * What is written here is shown, logged and kept: a key would be in the registry in plain text. Its check
+ * characters tell it from what only looks like one.
  */
 static enum tk_err refuse_key(struct tk_fault *fault, const char *field, struct tk_str text)
 {

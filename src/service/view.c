@@ -3,6 +3,7 @@
  */
 #include "service/view.h"
 
+#include "service/admin.h"
 #include "service/import.h"
 
 static json_t *text(struct tk_str s)
@@ -166,6 +167,8 @@ json_t *tk_view_key(const struct tk_key *key)
         if (!object)
                 return NULL;
         json_object_set_new(object, "scopes", text_list(key->scopes, key->scope_count));
+        if (tk_str_equal(key->api_name, TK_STR(TK_ADMIN_API)))
+                json_object_set_new(object, "only_apis", text_list(key->only_apis, key->only_api_count));
         json_object_set_new(object, "limits", limit_list(key->limits, key->limit_count));
         json_object_set_new(object, "restrictions", restrictions(&key->restrictions));
         json_object_set_new(object, "not_before", time_or_null(key->not_before_s));

@@ -21,6 +21,10 @@ json_t *tk_view_subscription(const struct tk_subscription *subscription);
 json_t *tk_view_key(const struct tk_key *key);
 json_t *tk_view_limit(const struct tk_limit_def *def);
 
+/* With `canonical`: the bytes that a tamper-evident log hashes, too. */
+json_t *tk_view_audit_entry(const struct tk_audit_entry *entry, bool canonical);
+const char *tk_view_object_kind(enum tk_object object);
+
 /* Whether two views show the same: a change that makes no difference is none. Takes both; false when one is NULL. */
 bool tk_view_same(json_t *before, json_t *after);
 

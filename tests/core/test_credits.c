@@ -110,7 +110,7 @@ static void step(struct history *history, uint64_t *random)
         case 2: /* it is settled for nothing: given back, unless something was charged after a grant expired */
                 if (history->held_cost == 0)
                         return;
-                tk_window_refund(&history->slot, (int64_t)history->held.charged.hi, history->held_cost);
+                tk_window_refund(&history->slot, history->held.charged.hi, history->held_cost);
                 if (history->held_expired == history->last_expired)
                         oracle_give_back(oracle, history->held_cost);
                 history->refunds += history->held_expired == history->last_expired;
@@ -162,9 +162,9 @@ static void test_what_expired_is_not_given_back(void **state)
         struct tk_offer reserved, offer;
         assert_true(spend(&slot, &first, 10, &reserved));
         assert_true(spend(&slot, &second, 5, &offer));
-        tk_window_refund(&slot, (int64_t)reserved.charged.hi, 10);
+        tk_window_refund(&slot, reserved.charged.hi, 10);
         assert_int_equal(left_of(&slot, &second), 95);
-        tk_window_refund(&slot, (int64_t)offer.charged.hi, 5);
+        tk_window_refund(&slot, offer.charged.hi, 5);
         assert_int_equal(left_of(&slot, &second), 100);
 }
 

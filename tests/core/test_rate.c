@@ -338,11 +338,11 @@ static void garbage_is_clamped(void **state)
                 struct oracle oracle = {0};
                 struct tk_rate rate;
                 struct tk_slot slot = {.lo = prng_next(&random),
-                                       .hi = prng_next(&random) >> prng_below(&random, 64)};
+                                       .hi = prng_next(&random) >> (1 + prng_below(&random, 63))};
                 struct tk_limit_state answer;
                 uint64_t now_ns = prng_below(&random, 4) == 0 ? prng_next(&random) / 2 : START_NS;
                 if (round % 16 == 0)
-                        slot = (struct tk_slot){.lo = UINT64_MAX, .hi = UINT64_MAX};
+                        slot = (struct tk_slot){.lo = UINT64_MAX, .hi = UINT64_MAX >> 1};
                 random_rate(&random, &oracle, &rate);
 
                 uint64_t fill_ns = divide_up((u128)oracle.burst * oracle.window_ns, oracle.limit);

@@ -3,7 +3,7 @@
  * really there.
  */
 #include "check.h"
-#include "core/limit.h"
+#include "core/slot.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,7 +44,7 @@ static void *take_from_window(void *number)
 {
         uint64_t random = (uintptr_t)number, taken = 0, cost;
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         pthread_barrier_wait(&start);
         do {
@@ -71,7 +71,7 @@ static void *take_and_give_back(void *number)
 {
         uint64_t random = 100 + (uintptr_t)number;
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         pthread_barrier_wait(&start);
         for (int i = 0; i < 30000; i++) {
@@ -186,7 +186,7 @@ static uint64_t usage_of_second(uint64_t second)
 static void write_seconds(void)
 {
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         for (uint64_t second = 1; atomic_load(&running) > 0; second++)
                 tk_window_admit(&slot, &secondly, second * TK_NS_PER_S, usage_of_second(second), &answer,
@@ -232,14 +232,55 @@ static void no_read_is_torn(void **state)
         assert_true(slot.hi > 0);
 }
 
+/* A limit that moves: nothing is charged, lowered or given back, and what it holds is final until it is opened again. */
+static void a_closed_slot_stays_as_it_is(void **state)
+{
+        const struct tk_credits credits = {.granted = 100, .gone = 0};
+        struct tk_limit_state answer;
+        struct tk_offer offer;
+        struct tk_rate hundred;
+        int64_t period_s;
+        (void)state;
+        slot = (struct tk_slot){.lo = 40, .hi = 0};
+        assert_int_equal(tk_rate_init(100, TK_NS_PER_S, 100, &hundred), TK_OK);
+        tk_credits_offer(&slot, &credits, 1, &offer);
+        assert_int_equal(offer.wait_ns, 0);
+        assert_false(tk_offer_closed(&offer));
+
+        assert_true(tk_slot_close(&slot) == 40);
+        assert_true(tk_slot_close(&slot) == 40);
+        assert_false(tk_offer_take(&slot, &offer));
+        tk_credits_offer(&slot, &credits, 1, &offer);
+        assert_true(tk_offer_closed(&offer) && offer.wait_ns == TK_NEVER);
+        tk_window_offer(&slot, &small_window, START_NS, 1, &offer);
+        assert_true(tk_offer_closed(&offer) && offer.wait_ns == TK_NEVER);
+        tk_rate_offer(&slot, &hundred, START_NS, 1, &offer);
+        assert_true(tk_offer_closed(&offer) && offer.wait_ns == TK_NEVER && !offer.beyond);
+        tk_rate_lower(&slot, &offer.seen, &hundred, START_NS);
+        assert_false(tk_rate_admit(&slot, &hundred, START_NS, 1, &answer));
+        assert_false(tk_window_admit(&slot, &small_window, START_NS, 1, &answer, &period_s));
+        assert_false(tk_window_refund(&slot, 0, 1));
+        assert_false(tk_window_refund(&slot, INT64_MIN, 1)); /* a label that a forged reservation may name */
+        assert_true(tk_slot_value(&slot) == (TK_SLOT_CLOSED | 40));
+
+        tk_slot_open(&slot);
+        assert_int_equal(slot.lo, 40);
+        assert_int_equal(slot.hi, 0);
+        assert_true(tk_window_refund(&slot, 0, 15));
+        assert_true(tk_slot_plain(tk_slot_value(&slot)) == 25);
+
+        slot = tk_slot_of(TK_SLOT_FORWARDED | 7);
+        tk_slot_open(&slot);
+        assert_true(tk_slot_value(&slot) == (TK_SLOT_FORWARDED | 7));
+        assert_true(tk_slot_plain(tk_slot_value(&slot)) == 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_window_is_counted_exactly),
-                cmocka_unit_test(refunds_are_counted_exactly),
-                cmocka_unit_test(a_burst_is_counted_exactly),
-                cmocka_unit_test(a_rate_is_counted_exactly),
-                cmocka_unit_test(no_read_is_torn),
+                cmocka_unit_test(a_closed_slot_stays_as_it_is), cmocka_unit_test(a_window_is_counted_exactly),
+                cmocka_unit_test(refunds_are_counted_exactly),  cmocka_unit_test(a_burst_is_counted_exactly),
+                cmocka_unit_test(a_rate_is_counted_exactly),    cmocka_unit_test(no_read_is_torn),
         };
         return cmocka_run_group_tests_name("slot", tests, NULL, NULL);
 }

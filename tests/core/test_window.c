@@ -69,7 +69,8 @@ static bool agree(struct oracle *oracle, struct tk_slot *slot, const struct tk_w
                   uint64_t now_ns, int64_t *latest_s, uint64_t *random)
 {
         struct tk_limit_state answer;
-        int64_t start_s, end_s, charged_s;
+        int64_t start_s, end_s;
+        uint64_t charged_s;
 
         tk_period_at(window->kind, window->length_s, window->anchor_s, (int64_t)(now_ns / TK_NS_PER_S),
                      &start_s, &end_s);
@@ -88,7 +89,7 @@ static bool agree(struct oracle *oracle, struct tk_slot *slot, const struct tk_w
         if (fits && cost > 0)
                 *latest_s = start_s;
         assert_true(answer.admitted == fits && answer.remaining == window->limit - *used);
-        assert_true(answer.reset_ns == until_end_ns && charged_s == start_s);
+        assert_true(answer.reset_ns == until_end_ns && charged_s == (uint64_t)start_s);
         assert_true(answer.wait_ns == (fits ? 0 : cost > window->limit ? TK_NEVER : until_end_ns));
         return fits;
 }
@@ -126,7 +127,7 @@ static void a_period_ends_exactly(void **state)
         const uint64_t end_ns = UINT64_C(1709251199) * TK_NS_PER_S;            /* 29 February */
         struct tk_slot slot = {0};
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         (void)state;
         assert_true(tk_window_admit(&slot, &window, end_ns - 1, 10, &answer, &period_s));
@@ -147,7 +148,7 @@ static void a_limit_of_nothing(void **state)
         const struct tk_window window = {.limit = 0, .kind = TK_PERIOD_DAY};
         struct tk_slot slot = {0};
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         (void)state;
         assert_false(tk_window_admit(&slot, &window, START_NS, 1, &answer, &period_s));
@@ -162,7 +163,7 @@ static void the_first_period_of_time(void **state)
         const struct tk_window window = {.limit = 3, .kind = TK_PERIOD_WEEK};
         struct tk_slot slot = {0};
         struct tk_limit_state answer;
-        int64_t period_s;
+        uint64_t period_s;
 
         (void)state;
         assert_true(tk_window_admit(&slot, &window, 0, 2, &answer, &period_s));
@@ -178,7 +179,7 @@ static void refunds(void **state)
         const struct tk_window window = {.limit = 10, .kind = TK_PERIOD_DAY};
         struct tk_slot slot = {0}, before;
         struct tk_limit_state answer;
-        int64_t first_s, second_s;
+        uint64_t first_s, second_s;
 
         (void)state;
         assert_true(tk_window_admit(&slot, &window, START_NS, 10, &answer, &first_s));
@@ -188,7 +189,7 @@ static void refunds(void **state)
         before = slot;
         tk_window_refund(&slot, first_s, 11); /* more than was ever charged */
         tk_window_refund(&slot, first_s + 1, 1);
-        tk_window_refund(&slot, -1, 1);
+        tk_window_refund(&slot, UINT64_MAX, 1);
         assert_memory_equal(&slot, &before, sizeof slot);
 
         assert_true(tk_window_admit(&slot, &window, START_NS + (uint64_t)DAY_S * TK_NS_PER_S, 3, &answer,
@@ -210,11 +211,11 @@ static void garbage_never_admits_more(void **state)
         for (int round = 0; round < 50000; round++) {
                 struct tk_window window;
                 struct tk_limit_state answer;
-                int64_t period_s;
+                uint64_t period_s;
                 struct tk_slot slot = {.lo = prng_next(&random) >> prng_below(&random, 64),
-                                       .hi = prng_next(&random) >> prng_below(&random, 64)};
+                                       .hi = prng_next(&random) >> (1 + prng_below(&random, 63))};
                 if (round % 16 == 0)
-                        slot = (struct tk_slot){.lo = UINT64_MAX, .hi = UINT64_MAX};
+                        slot = (struct tk_slot){.lo = UINT64_MAX, .hi = UINT64_MAX >> 1};
                 uint64_t held_s = slot.hi, held = slot.lo,
                          now_ns = prng_next(&random) >> prng_below(&random, 4);
                 random_window(&random, &window);
@@ -253,12 +254,13 @@ static void a_clock_put_back_under_running_deciders(void **state)
                                            .length_s = 1 + (int64_t)prng_below(&random, 100)};
                 struct tk_slot slot = {0};
                 struct tk_limit_state answer;
-                int64_t start_s, end_s, label;
+                int64_t start_s, end_s, next_s, next_end_s;
+                uint64_t label;
                 const struct tk_put_back old = {START_S - 1000, (uint16_t)prng_below(&random, 3)};
                 const struct tk_put_back new = {START_S, (uint16_t)(old.times + 1)};
                 uint64_t later_ns = START_NS + prng_magnitude(&random, 40 * DAY_S) * TK_NS_PER_S;
                 struct {
-                        int64_t label;
+                        uint64_t label;
                         uint64_t used;
                 } seen[8] = {0};
                 int before = (int)prng_below(&random, 5);
@@ -285,8 +287,10 @@ static void a_clock_put_back_under_running_deciders(void **state)
                 }
                 window.back = new;
                 counted += slot.lo > 0;
-                /* But for what was used of that very period. */
-                bool used_before = slot.hi == (uint64_t)tk_window_label(old.times, end_s);
+                /* But for what was used of that very period, for its length after the step. */
+                tk_period_at(window.kind, window.length_s, 0, end_s, &next_s, &next_end_s);
+                bool used_before = slot.hi == tk_window_label(old.times, end_s) &&
+                                   end_s < START_S + (next_end_s - end_s);
                 bool fits =
                         tk_window_admit(&slot, &window, (uint64_t)end_s * TK_NS_PER_S, 10, &answer, &label);
                 assert_int_equal(fits, !used_before);

@@ -182,7 +182,7 @@ def test_behind_a_proxy_nobody_is_known_by_default(tmp_path):
 # ---- stopping ----
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda s: s.name)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
 def test_a_signal_stops_it_cleanly(tmp_path, how):
     with cli.Home(tmp_path).start() as home:
         home.process.send_signal(how)

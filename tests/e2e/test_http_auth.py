@@ -19,6 +19,7 @@ NEEDS = {
     "keys:read": [("GET", "/v1/keys", None), ("GET", "/v1/keys/key_99999/usage", None)],
     "keys:write": [("POST", "/v1/keys", {}), ("POST", "/v1/keys/key_99999/revoke", None)],
     "status:read": [("GET", "/v1/status", None)],
+    "backup:read": [("GET", "/v1/backup", None)],
     "verify": [],
 }
 

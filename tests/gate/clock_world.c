@@ -74,15 +74,10 @@ void world_close_publisher(struct world *world)
         world->test.publisher = NULL;
 }
 
-/* A new gate at this instant. */
-void world_begin(struct world *world, int64_t now_s)
+void world_open_new(struct world *world)
 {
-        memset(world, 0, sizeof *world);
-        fake_boot_ms = 1000 * 1000;
-        fake_suspended_ms = 0;
-        world->wall_ms = now_s * 1000;
-        test_gate_init(&world->test);
         world_open_publisher(world);
+        assert_int_equal(world->test.applied_seq, 0);
         struct tk_publish_environment environment = {.id = TEST_PRODUCTION,
                                                      .api_id = TEST_API,
                                                      .api = TK_STR("weather"),
@@ -92,6 +87,17 @@ void world_begin(struct world *world, int64_t now_s)
         assert_int_equal(tk_publish_consumer(world->test.publisher, &consumer), TK_OK);
         tk_publisher_set_applied(world->test.publisher, 1);
         test_gate_decider(&world->test);
+}
+
+/* A new gate at this instant. */
+void world_begin(struct world *world, int64_t now_s)
+{
+        memset(world, 0, sizeof *world);
+        fake_boot_ms = 1000 * 1000;
+        fake_suspended_ms = 0;
+        world->wall_ms = now_s * 1000;
+        test_gate_init(&world->test);
+        world_open_new(world);
 }
 
 void world_end(struct world *world)

@@ -17,6 +17,8 @@ struct world {
 void world_begin(struct world *world, int64_t now_s);
 void world_end(struct world *world);
 void world_open_publisher(struct world *world);
+/* Where there is no set of files that can be adopted: fill the new one, and open a decider. */
+void world_open_new(struct world *world);
 void world_close_publisher(struct world *world);
 
 /* Time goes on, and nobody ticks: the daemon is stopped, or the machine suspended. */

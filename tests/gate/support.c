@@ -3,6 +3,7 @@
  */
 #include "support.h"
 
+#include "core/crc32.h"
 #include "core/random.h"
 
 #include <dirent.h>
@@ -52,6 +53,26 @@ void test_gate_fini(struct test_gate *test)
 void test_gate_path(const struct test_gate *test, const char *file, char ret_path[128])
 {
         snprintf(ret_path, 128, "%s/%s", test->dir, file);
+}
+
+void test_gate_outlive_boot(const char *path)
+{
+        static const char *const names[] = {
+                "keys",      "subscriptions",      "policy",       "foreign", "meters",
+                "key_homes", "subscription_homes", "reservations", "named",   "events"};
+        int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(dir_fd >= 0);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+                struct tk_format_header header;
+                int fd = openat(dir_fd, names[i], O_RDWR | O_CLOEXEC);
+                assert_int_equal(pread(fd, &header, sizeof header, 0), sizeof header);
+                header.boot[15] ^= 1;
+                header.crc = tk_crc32(&header, TK_FORMAT_CRC_BYTES);
+                assert_int_equal(pwrite(fd, &header, TK_FORMAT_CRC_BYTES + sizeof header.crc, 0),
+                                 TK_FORMAT_CRC_BYTES + sizeof header.crc);
+                close(fd);
+        }
+        close(dir_fd);
 }
 
 void test_gate_publish(struct test_gate *test)

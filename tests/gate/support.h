@@ -56,6 +56,9 @@ void test_gate_open(struct test_gate *test);
 /* The directory and the files in it. */
 void test_dir_remove(const char *path);
 
+/* Mark all files as made in another boot of the machine, as on a disk. */
+void test_gate_outlive_boot(const char *dir);
+
 /* One file of the gate directory. */
 void test_gate_path(const struct test_gate *test, const char *file, char ret_path[128]);
 

@@ -181,6 +181,36 @@ static void test_a_daemon_that_was_away_holds_what_it_finds(void **state)
         assert_int_equal(world_held_ms(world), 0);
 }
 
+/*
+ * The gate directory was on a disk, and the machine is started again: boot time begins anew, and by the offset of before gate
+ * time would be as far behind as the machine had been up. A key that expired yesterday would be valid.
+ */
+static void test_files_that_outlive_the_boot_are_not_gone_on_with(void **state)
+{
+        struct world *world = *state;
+        struct test_key key;
+        test_key_mint(&world->test, 17, &key);
+        world_pass(world, 20 * DAY_MS);
+        world_tick(world);
+        key.published.expires_s = world->wall_ms / 1000 - 86400;
+        test_key_publish(&world->test, &key);
+        struct tk_ask ask = test_ask(&world->test, &key);
+        ask.now_ns = 0;
+        assert_code(test_decide(&world->test, &ask), TK_CODE_expired);
+
+        tk_gate_close(world->test.gate);
+        world->test.gate = NULL;
+        world_close_publisher(world);
+        test_gate_outlive_boot(world->test.dir);
+        fake_boot_ms = 5000;
+        world->wall_ms += 60 * 1000;
+        world_open_new(world);
+        test_key_publish(&world->test, &key);
+        assert_int_equal(world_held_ms(world), 0);
+        assert_int_equal(world_gate_ms(world), world->wall_ms);
+        assert_code(test_decide(&world->test, &ask), TK_CODE_expired);
+}
+
 /* As a daemon leaves the words that was killed after each store of a step back. */
 static void test_a_step_back_that_was_cut_short_is_finished(void **state)
 {
@@ -362,6 +392,91 @@ static void test_steps_back_upon_steps_back(void **state)
         assert_int_equal(admit_up_to(world, &ask, 10), 4);
 }
 
+/* Less than a period back: who used up the next one is admitted one length after the step, and is told so. */
+static void test_a_step_back_into_the_period_before(void **state)
+{
+        struct world *world = *state;
+        struct test_key key, partly;
+        struct tk_limit_def limit = test_window("w", 4, TK_PERIOD_HOUR, 0);
+        struct tk_ask ask = world_ask_of(world, 1, &limit, &key),
+                      other = world_ask_of(world, 2, &limit, &partly);
+        world_run(world, 30 * 60); /* 12:30 */
+        world_step(world, HOUR_MS);
+        world_run(world, 61);
+        assert_int_equal(admit_up_to(world, &ask, 10), 4);
+        assert_int_equal(admit_up_to(world, &other, 3), 3);
+        world_step(world, -HOUR_MS);
+        world_run(world, 61);
+        int64_t free_ms = world_gate_ms(world) + HOUR_MS;
+        assert_code(test_decide(&world->test, &ask), TK_CODE_quota_exceeded);
+        for (int i = 0; i < 4; i++) { /* the next hour begins meanwhile */
+                struct tk_answer answer = test_answer(&world->test, &ask);
+                assert_code(answer.code, TK_CODE_quota_exceeded);
+                assert_in_range(answer.retry_after_ns / MS, free_ms - world_gate_ms(world) - 1000,
+                                free_ms - world_gate_ms(world));
+                if (i == 2) /* what is left of the hour */
+                        assert_int_equal(admit_up_to(world, &other, 10), 1);
+                world_run(world, 14 * 60);
+        }
+        world_pass(world, free_ms - world_gate_ms(world));
+        assert_int_equal(admit_up_to(world, &ask, 10), 4); /* 13:32 */
+        assert_int_equal(admit_up_to(world, &other, 10), 0);
+        world_run(world, 20 * 60);
+        assert_int_equal(admit_up_to(world, &ask, 10), 0);
+        world_run(world, 10 * 60);
+        assert_int_equal(admit_up_to(world, &ask, 10), 4);
+        assert_int_equal(admit_up_to(world, &other, 10), 4);
+}
+
+/* Steps forward, as of a clock that is slow and set right again and again, do not make a step back last longer. */
+static void test_steps_forward_prolong_nothing(void **state)
+{
+        struct world *world = *state;
+        struct test_key key;
+        struct tk_limit_def limit = test_window("w", 4, TK_PERIOD_HOUR, 0);
+        struct tk_ask ask = world_ask_of(world, 1, &limit, &key);
+        world_run(world, 30 * 60);
+        world_step(world, 5 * HOUR_MS);
+        world_run(world, 61);
+        assert_int_equal(admit_up_to(world, &ask, 10), 4);
+        world_step(world, -5 * HOUR_MS);
+        world_run(world, 61);
+        for (int64_t s = 0; s < 3600; s += 62) {
+                world_step(world, 400);
+                world_run(world, 62);
+        }
+        assert_int_equal(admit_up_to(world, &ask, 10), 4);
+
+        /* Forth again to where it was used up, at once and bit by bit: nothing is admitted twice. */
+        world_step(world, 5 * HOUR_MS);
+        world_run(world, 61);
+        admit_up_to(world, &ask, 10);
+        world_step(world, -5 * HOUR_MS);
+        world_run(world, 61);
+        for (int i = 0; i < 5; i++) {
+                world_step(world, HOUR_MS);
+                world_run(world, 61);
+                assert_int_equal(admit_up_to(world, &ask, 10), 0);
+        }
+}
+
+/* A daemon that was killed between the stores of a step forward: the next one mends it, and what counts ends. */
+static void test_a_step_forward_that_was_cut_short_is_mended(void **state)
+{
+        struct world *world = *state;
+        struct tk_format_header *keys = world_header(world);
+        world_step(world, -HOUR_MS);
+        world_run(world, 61);
+        uint64_t back = tk_unseal(atomic_load(&keys->time_back));
+        atomic_store(&keys->time_back,
+                     tk_seal(TK_TIME_BACK(TK_TIME_BACK_AT_S(back) + 40 * DAY_MS / 1000, 1)));
+        world_close_publisher(world);
+        world_open_publisher(world);
+        back = tk_unseal(atomic_load(&world_header(world)->time_back));
+        assert_int_equal(TK_TIME_BACK_AT_S(back), world_gate_ms(world) / 1000);
+        assert_int_equal(TK_TIME_BACK_TIMES(back), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -374,12 +489,16 @@ int main(void)
                 TEST(test_an_operator_may_confirm_a_step),
                 TEST(test_validity_keeps_to_gate_time),
                 TEST(test_a_daemon_that_was_away_holds_what_it_finds),
+                TEST(test_files_that_outlive_the_boot_are_not_gone_on_with),
                 TEST(test_a_step_back_that_was_cut_short_is_finished),
                 TEST(test_the_count_of_steps_back_has_an_end),
                 TEST(test_the_lease_keeps_to_the_boot_clock),
                 TEST(test_a_step_back_refills_nothing_and_locks_out_for_a_period_at_most),
                 TEST(test_seconds_at_a_period_s_end),
                 TEST(test_steps_back_upon_steps_back),
+                TEST(test_a_step_back_into_the_period_before),
+                TEST(test_steps_forward_prolong_nothing),
+                TEST(test_a_step_forward_that_was_cut_short_is_mended),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,12 @@ enum { LIMITS = 6, UNITS = 20 };
 
 struct admitted {
         int64_t gate_ms;
-        unsigned stretch; /* between two steps of gate time */
-        /* the period that it was counted in, its own or a later one that still counted, and in which stretch that one began */
+        int64_t steady_ms; /* of a clock that follows gate time's slews and no step */
+        unsigned stretch;  /* between two steps of gate time */
+        /* the period that it was counted in, its own or a later one that still counted, in which stretch that count began, and how much it is */
         int64_t counted_s;
         unsigned counted_stretch;
+        uint64_t used;
         unsigned cost;
 };
 
@@ -34,9 +36,13 @@ struct oracle {
 
 struct story {
         unsigned stretch;
-        unsigned back_stretch; /* that the last step back began; 0: none */
-        int64_t back_ms;       /* gate time at its start, as published */
-        int64_t offset_ms;     /* of gate time, when last looked at */
+        unsigned back_stretch, forth_stretch; /* that the last step back, or forth, began; 0: none */
+        int64_t back_s;                       /* gate time at its start, as published: moved by steps forth */
+        int64_t back_ms;                      /* the same, as reckoned here */
+        int64_t back_steady_ms;
+        int64_t offset_ms;  /* of gate time, when last looked at */
+        int64_t stepped_ms; /* by all steps */
+        unsigned steps_forth;
         unsigned admitted, refused;
         struct oracle oracles[LIMITS];
 };
@@ -52,51 +58,102 @@ static uint64_t draw(uint64_t below)
         return (z ^ (z >> 31)) % below;
 }
 
-static int64_t period_of(const struct oracle *oracle, int64_t ms)
+static int64_t period_of(const struct oracle *oracle, int64_t ms, int64_t *ret_end_s)
 {
         int64_t start_s, end_s;
         tk_period_at(oracle->def.period, oracle->def.length_s, oracle->anchor_s, ms / 1000, &start_s, &end_s);
+        if (ret_end_s)
+                *ret_end_s = end_s;
         return start_s;
+}
+
+/* Of the shortest, or the longest, period of the limit. */
+static int64_t length_ms(const struct oracle *oracle, int64_t days_of_month)
+{
+        switch (oracle->def.period) {
+        case TK_PERIOD_HOUR:
+                return HOUR_MS;
+        case TK_PERIOD_DAY:
+                return DAY_MS;
+        case TK_PERIOD_MONTH:
+                return days_of_month * DAY_MS;
+        default:
+                return oracle->def.length_s * 1000;
+        }
+}
+
+static int64_t steady_ms(const struct story *story, int64_t gate_ms)
+{
+        return gate_ms - story->stepped_ms;
 }
 
 /* All that was admitted in this stretch and this period is at most what the limit says. */
 static void expect_within_limit(const struct oracle *oracle, const struct story *story, int64_t now_ms)
 {
-        int64_t period_s = period_of(oracle, now_ms);
+        int64_t period_s = period_of(oracle, now_ms, NULL);
         uint64_t used = 0;
         for (size_t i = oracle->count; i > 0 && oracle->list[i - 1].stretch == story->stretch; i--)
-                if (period_of(oracle, oracle->list[i - 1].gate_ms) == period_s)
+                if (period_of(oracle, oracle->list[i - 1].gate_ms, NULL) == period_s)
                         used += oracle->list[i - 1].cost;
         assert_in_range(used, 0, UNITS);
 }
 
 /*
+ * By steps back no period is admitted twice within its length (but for a second: a step back is told to the second), unless something was used
+ * of a later one meanwhile, which is all that a slot remembers then.
+ */
+static void expect_nothing_refilled(const struct oracle *oracle, const struct story *story, int64_t now_ms)
+{
+        int64_t since_ms = steady_ms(story, now_ms) - (length_ms(oracle, 28) - 1000);
+        int64_t period_s = period_of(oracle, now_ms, NULL);
+        uint64_t used = 0;
+        for (size_t i = oracle->count; i > 0; i--) {
+                const struct admitted *it = &oracle->list[i - 1];
+                if (it->stretch < story->forth_stretch || it->steady_ms <= since_ms ||
+                    it->counted_s > period_s)
+                        break;
+                if (period_of(oracle, it->gate_ms, NULL) == period_s)
+                        used += it->cost;
+        }
+        assert_in_range(used, 0, UNITS);
+}
+
+/* Who is refused was admitted something within a period's length, or time was put back within it. */
+static void expect_no_lockout(const struct oracle *oracle, const struct story *story, int64_t now_ms)
+{
+        assert_true(oracle->count > 0);
+        int64_t since_ms = oracle->list[oracle->count - 1].steady_ms;
+        if (story->back_stretch && story->back_steady_ms > since_ms)
+                since_ms = story->back_steady_ms;
+        assert_true(steady_ms(story, now_ms) - since_ms < length_ms(oracle, 31));
+}
+
+/*
  * What is held against a request: what was counted in the period of the last one that was admitted, if that is the present one, or a later
  * one in which something was used since time was last put back (by a slew), or before, if the period still runs that it was put back into.
+ * If it was counted in the present one before time was put back, and that into an earlier one, it is held for one length after that.
  */
 static uint64_t held_against(const struct oracle *oracle, const struct story *story, int64_t now_ms,
                              struct admitted *ret_beside)
 {
-        int64_t period_s = period_of(oracle, now_ms);
+        int64_t end_s, period_s = period_of(oracle, now_ms, &end_s);
         ret_beside->counted_s = period_s;
         ret_beside->counted_stretch = story->stretch;
         if (oracle->count == 0)
                 return 0;
 
         const struct admitted *last = &oracle->list[oracle->count - 1];
-        bool back_here = story->back_stretch && period_of(oracle, story->back_ms) == period_s;
-        bool later =
-                last->counted_s > period_s && (last->counted_stretch >= story->back_stretch || back_here);
-        if (last->counted_s != period_s && !later)
+        bool before = last->counted_stretch < story->back_stretch;
+        if (last->counted_s < period_s)
+                return 0;
+        if (before && last->counted_s > period_s && story->back_s < period_s)
+                return 0;
+        if (before && last->counted_s == period_s && now_ms / 1000 >= story->back_s + (end_s - period_s))
                 return 0;
         ret_beside->counted_s = last->counted_s;
-        ret_beside->counted_stretch = last->counted_stretch;
-        uint64_t sum = 0;
-        for (size_t i = oracle->count; i > 0 && oracle->list[i - 1].counted_s == last->counted_s &&
-                                       oracle->list[i - 1].counted_stretch == last->counted_stretch;
-             i--)
-                sum += oracle->list[i - 1].cost;
-        return sum;
+        if (last->counted_s > period_s || !before || story->back_s >= period_s)
+                ret_beside->counted_stretch = last->counted_stretch;
+        return last->used;
 }
 
 static void look_at_the_time(struct world *world, struct story *story)
@@ -107,11 +164,22 @@ static void look_at_the_time(struct world *world, struct story *story)
         if (change_ms >= -200 && change_ms <= 200)
                 return;
         story->stretch++;
+        story->stepped_ms += change_ms;
+        story->back_s = TK_TIME_BACK_AT_S(tk_unseal(atomic_load(&world_header(world)->time_back)));
         if (change_ms < 0) {
                 story->back_stretch = story->stretch;
-                story->back_ms =
-                        TK_TIME_BACK_AT_S(tk_unseal(atomic_load(&world_header(world)->time_back))) * 1000;
+                story->back_ms = story->back_s * 1000;
+                story->back_steady_ms = steady_ms(story, world_gate_ms(world));
+                story->steps_forth = 0;
                 assert_in_range(story->back_ms, world_gate_ms(world) - 121 * 1000, world_gate_ms(world));
+                return;
+        }
+        story->forth_stretch = story->stretch;
+        if (story->back_stretch) {
+                story->back_ms += change_ms;
+                story->steps_forth++;
+                assert_in_range(story->back_s * 1000, story->back_ms - 1200 * (int64_t)story->steps_forth,
+                                story->back_ms + 200 * (int64_t)story->steps_forth);
         }
 }
 
@@ -119,27 +187,31 @@ static void ask_something(struct world *world, struct story *story)
 {
         struct oracle *oracle = &story->oracles[draw(LIMITS)];
         int64_t now_ms = world_gate_ms(world);
-        struct admitted new = {.gate_ms = now_ms, .stretch = story->stretch};
+        struct admitted new = {
+                .gate_ms = now_ms, .steady_ms = steady_ms(story, now_ms), .stretch = story->stretch};
         uint64_t held = held_against(oracle, story, now_ms, &new);
         oracle->ask.cost = 1 + draw(draw(4) ? 3 : UNITS);
         bool fits = held + oracle->ask.cost <= UNITS;
         assert_code(test_decide(&world->test, &oracle->ask), fits ? TK_CODE_valid : TK_CODE_quota_exceeded);
         if (!fits) {
+                expect_no_lockout(oracle, story, now_ms);
                 story->refused++;
                 return;
         }
         assert_true(oracle->count < sizeof oracle->list / sizeof *oracle->list);
         new.cost = (unsigned)oracle->ask.cost;
+        new.used = held + new.cost;
         oracle->list[oracle->count++] = new;
         expect_within_limit(oracle, story, now_ms);
+        expect_nothing_refilled(oracle, story, now_ms);
         story->admitted++;
 }
 
 static int64_t some_step_ms(void)
 {
-        static const int64_t sizes_ms[] = {150,    3000,        90 * 1000,   2 * HOUR_MS,
-                                           DAY_MS, 31 * DAY_MS, 366 * DAY_MS};
-        int64_t ms = (int64_t)draw((uint64_t)sizes_ms[draw(7)]) + 1;
+        static const int64_t sizes_ms[] = {150,         3000,   90 * 1000,   HOUR_MS,
+                                           2 * HOUR_MS, DAY_MS, 31 * DAY_MS, 366 * DAY_MS};
+        int64_t ms = (int64_t)draw((uint64_t)sizes_ms[draw(8)]) + 1;
         return draw(2) ? ms : -ms;
 }
 

@@ -1,14 +1,18 @@
 /*
  * Shared files that are not what they must be: every header byte, lengths, and random bytes in lines and records. Nobody crashes,
- * nobody is admitted by what is damaged, and the daemon starts anew from the registry.
+ * nobody is admitted by what is damaged, and the daemon starts anew from the registry. And sound files that the system does not let
+ * it look at, which are kept. fstat() fails where the test says (--wrap).
  */
 #include "support.h"
 
+#include "gate/boot.h"
 #include "gate/publisher.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,12 +121,16 @@ static void test_a_header_damaged_under_a_decider(void **state)
         }
         assert_code(test_decide(test, &ask), TK_CODE_valid);
 
-        static const off_t words[] = {offsetof(struct tk_format_header, retired),
-                                      offsetof(struct tk_format_header, lease_until_ms)};
-        for (size_t i = 0; i < 2; i++) {
-                flip(test, "keys", words[i], 0x10);
+        static const struct {
+                const char *file;
+                off_t at;
+        } words[] = {{"keys", offsetof(struct tk_format_header, retired)},
+                     {"policy", offsetof(struct tk_format_header, retired)},
+                     {"keys", offsetof(struct tk_format_header, lease_until_ms)}};
+        for (size_t i = 0; i < 3; i++) {
+                flip(test, words[i].file, words[i].at, 0x10);
                 assert_code(test_decide(test, &ask), TK_CODE_unavailable);
-                flip(test, "keys", words[i], 0x10);
+                flip(test, words[i].file, words[i].at, 0x10);
         }
 }
 
@@ -170,6 +178,148 @@ static void test_files_that_do_not_belong_together(void **state)
         uint64_t incarnation = incarnation_of(test);
         reopen_publisher(test);
         assert_int_not_equal(incarnation_of(test), incarnation);
+}
+
+/* ---- boots of the machine ---- */
+
+static const uint8_t *boot_shown; /* NULL: the machine's own */
+static const uint8_t no_boot[TK_BOOT_ID_BYTES];
+
+enum tk_err __real_tk_boot_id(uint8_t ret_id[TK_BOOT_ID_BYTES]);
+enum tk_err __wrap_tk_boot_id(uint8_t ret_id[TK_BOOT_ID_BYTES]);
+
+enum tk_err __wrap_tk_boot_id(uint8_t ret_id[TK_BOOT_ID_BYTES])
+{
+        if (!boot_shown)
+                return __real_tk_boot_id(ret_id);
+        memcpy(ret_id, boot_shown, TK_BOOT_ID_BYTES);
+        return TK_OK;
+}
+
+static void test_the_boot_is_the_kernels_uuid(void **state)
+{
+        uint8_t id[TK_BOOT_ID_BYTES];
+        char expected[64] = "", is[64];
+        (void)state;
+        FILE *file = fopen("/proc/sys/kernel/random/boot_id", "r");
+        if (!file)
+                skip();
+        assert_non_null(fgets(expected, sizeof expected, file));
+        fclose(file);
+        assert_int_equal(tk_boot_id(id), TK_OK);
+        size_t len = 0;
+        for (size_t i = 0; i < sizeof id; i++) {
+                bool hyphen = i == 4 || i == 6 || i == 8 || i == 10;
+                len += (size_t)snprintf(is + len, sizeof is - len, "%s%02x", hyphen ? "-" : "", id[i]);
+        }
+        expected[len] = '\0'; /* the line's end */
+        assert_string_equal(is, expected);
+}
+
+/* Who is shown no id of the boot opens what somebody made who was shown none either, and nothing else. */
+static void test_a_boot_without_an_id_is_only_itself(void **state)
+{
+        struct test_gate *test = *state;
+        static const uint8_t some_boot[TK_BOOT_ID_BYTES] = {1};
+        boot_shown = no_boot;
+        assert_int_equal(try_open(test), TK_CORRUPT);
+        reopen_publisher(test);
+        assert_int_equal(test->applied_seq, 0);
+        assert_int_equal(try_open(test), TK_OK);
+        boot_shown = some_boot;
+        assert_int_equal(try_open(test), TK_CORRUPT);
+        boot_shown = NULL;
+}
+
+/* Sound, and of this installation, but they were on a disk and the machine was started again. */
+static void test_files_of_another_boot(void **state)
+{
+        struct test_gate *test = *state;
+        uint64_t incarnation = incarnation_of(test);
+        struct tk_gate *gate;
+        struct tk_fault fault;
+        tk_publisher_close(test->publisher);
+        test->publisher = NULL;
+        test_gate_outlive_boot(test->dir);
+        assert_int_equal(tk_gate_open(test->dir, &test->peppers, &test->mask, &gate, &fault), TK_CORRUPT);
+        assert_string_equal(fault.detail, "gate file keys: it was made in another boot of the machine");
+        reopen_publisher(test);
+        assert_int_not_equal(incarnation_of(test), incarnation);
+        assert_int_equal(test->applied_seq, 0);
+        assert_int_equal(try_open(test), TK_OK);
+}
+
+/* ---- the system refuses, and the files are sound ---- */
+
+static unsigned fstat_fails_at; /* the how manyeth call from now; 0: none */
+
+int __real_fstat64(int fd, struct stat *ret_status);
+int __wrap_fstat64(int fd, struct stat *ret_status);
+
+int __wrap_fstat64(int fd, struct stat *ret_status)
+{
+        if (fstat_fails_at == 0 || --fstat_fails_at > 0)
+                return __real_fstat64(fd, ret_status);
+        errno = EIO;
+        return -1;
+}
+
+static enum tk_err open_as_it_is(struct test_gate *test)
+{
+        struct tk_fault fault;
+        return tk_publisher_open(test->dir, test_installation, TEST_NOW_NS, &test_sizes, &test->publisher,
+                                 &test->applied_seq, &fault);
+}
+
+/* What the daemon opened in the end is the set that it had, filled. */
+static void expect_adopted(const struct test_gate *test, uint64_t incarnation)
+{
+        assert_true(incarnation_of(test) == incarnation);
+        assert_true(test->applied_seq > 0);
+}
+
+static void test_a_failed_fstat_costs_no_set(void **state)
+{
+        struct test_gate *test = *state;
+        uint64_t incarnation = incarnation_of(test);
+        enum tk_err err = TK_IO;
+        unsigned failed = 0;
+        tk_publisher_close(test->publisher);
+        test->publisher = NULL;
+        while (err) {
+                fstat_fails_at = failed + 1;
+                err = open_as_it_is(test);
+                fstat_fails_at = 0;
+                if (err != TK_OK && err != TK_IO && err != TK_DENIED) /* which the directory's gives */
+                        fail_msg("fstat %u failed, and so: %s", failed + 1, tk_err_name(err));
+                failed++;
+        }
+        assert_in_range(failed, 2 * FILES, 4 * FILES);
+        expect_adopted(test, incarnation);
+}
+
+/* From no descriptor at all to as many as it takes. */
+static void test_too_few_descriptors_cost_no_set(void **state)
+{
+        struct test_gate *test = *state;
+        uint64_t incarnation = incarnation_of(test);
+        struct rlimit before, few;
+        enum tk_err err = TK_IO;
+        unsigned failed = 0;
+        tk_publisher_close(test->publisher);
+        test->publisher = NULL;
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        few = before;
+        for (few.rlim_cur = 0; err; few.rlim_cur++) {
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+                err = open_as_it_is(test);
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+                if (err != TK_OK && err != TK_IO)
+                        fail_msg("with %lu descriptors: %s", (unsigned long)few.rlim_cur, tk_err_name(err));
+                failed++;
+        }
+        assert_true(failed > FILES);
+        expect_adopted(test, incarnation);
 }
 
 /* ---- random bytes ---- */
@@ -460,6 +610,11 @@ int main(void)
                 TEST(test_a_header_damaged_under_a_decider),
                 TEST(test_a_file_that_is_too_short_or_missing),
                 TEST(test_files_that_do_not_belong_together),
+                TEST(test_files_of_another_boot),
+                TEST(test_the_boot_is_the_kernels_uuid),
+                TEST(test_a_boot_without_an_id_is_only_itself),
+                TEST(test_a_failed_fstat_costs_no_set),
+                TEST(test_too_few_descriptors_cost_no_set),
                 TEST(test_damaged_content_never_crashes_a_decider),
                 TEST(test_damaged_content_is_adopted_only_if_sound),
                 TEST(test_references_out_of_bounds_are_no_decision),

@@ -134,7 +134,8 @@ static void restore(struct pair *pair, enum tk_err expected)
         struct tk_meter_restorer *restorer;
         assert_int_equal(tk_meter_restorer_open(pair->new.publisher, &restorer), TK_OK);
         for (size_t i = 0; i < pair->kept.count; i++)
-                assert_int_equal(tk_meter_restore(restorer, &pair->kept.records[i], pair->kept.gate_ns),
+                assert_int_equal(tk_meter_restore(restorer, &pair->kept.records[i], pair->kept.gate_ns,
+                                                  TK_METER_JOURNALED),
                                  expected);
         tk_meter_restorer_close(restorer);
         tk_publisher_set_applied(pair->new.publisher, 1);
@@ -355,7 +356,7 @@ static void test_refusals_modulo(void **state)
         assert_int_equal(tk_meter_restorer_open(pair->new.publisher, &restorer), TK_OK);
         for (size_t i = 0; i < 5; i++) {
                 struct tk_meter_record record = {.owner = {TK_METER_KEY, 0, 17}, .refused = rising[i]};
-                assert_int_equal(tk_meter_restore(restorer, &record, TEST_NOW_NS), TK_OK);
+                assert_int_equal(tk_meter_restore(restorer, &record, TEST_NOW_NS, TK_METER_JOURNALED), TK_OK);
         }
         tk_meter_restorer_close(restorer);
         tk_publisher_set_applied(pair->new.publisher, 1);

@@ -358,30 +358,6 @@ static void test_growth(void **state)
         assert_int_equal(stats_of(test).policy_bytes, stats.policy_bytes);
 }
 
-static void test_the_index_of_imported_keys_grows(void **state)
-{
-        struct test_gate *test = *state;
-        enum { COUNT = 5000 };
-        struct test_key key;
-        char plaintext[32];
-        for (uint64_t id = 1; id <= COUNT; id++) {
-                snprintf(plaintext, sizeof plaintext, "legacy-%llu", (unsigned long long)id);
-                test_key_import(test, id, plaintext, &key);
-                if (id % 100 == 0)
-                        test_key_publish(test, &key);
-        }
-        assert_int_equal(stats_of(test).foreign_keys, COUNT);
-        for (uint64_t id = 1; id <= COUNT; id++) {
-                snprintf(plaintext, sizeof plaintext, "legacy-%llu", (unsigned long long)id);
-                struct tk_ask ask = test_ask(test, &key);
-                ask.key = tk_str_from(plaintext);
-                assert_int_equal(test_answer(test, &ask).key_id, id);
-        }
-        assert_check_passes(test);
-        reopen(test);
-        assert_int_equal(stats_of(test).foreign_keys, COUNT);
-}
-
 /* ---- what cannot be carried out ---- */
 
 static void test_what_is_not_acceptable_changes_nothing(void **state)
@@ -620,7 +596,6 @@ int main(void)
                 TEST(test_lines_can_be_compared_with_the_registry),
                 TEST(test_a_consumer_may_change_its_name),
                 TEST(test_growth),
-                TEST(test_the_index_of_imported_keys_grows),
                 TEST(test_what_is_not_acceptable_changes_nothing),
                 TEST(test_taking_out_of_use_needs_no_room),
                 TEST(test_an_api_has_so_many_patterns),

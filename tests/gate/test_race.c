@@ -350,6 +350,21 @@ static void test_a_number_changes_hands_under_readers(void **state)
         assert_true(atomic_load(&reuse.crew.board->refused) > 0);
 }
 
+/* While limits move it may be `unavailable`, where the publisher is preempted in the middle of it. */
+static void watch_moving(struct crew *crew, unsigned thread)
+{
+        struct tk_ask ask = test_ask(crew->test, crew->key);
+        (void)thread;
+        while (!atomic_load(&crew->board->stop)) {
+                struct tk_answer answer;
+                tk_gate_decide(crew->gate, &ask, &answer);
+                tally(crew->board, answer.code, 1);
+                if (answer.code != TK_CODE_valid && answer.code != TK_CODE_unavailable)
+                        atomic_fetch_add(&crew->board->wrong, 1);
+                atomic_fetch_add(&crew->board->decisions, 1);
+        }
+}
+
 static void watch_valid(struct crew *crew, unsigned thread)
 {
         struct tk_ask ask = test_ask(crew->test, crew->key);
@@ -388,8 +403,8 @@ static void test_files_grow_under_readers(void **state)
 }
 
 /*
- * A limit moves from extent to extent under load. What stays uncounted is at most one request a thread and move: those that had read
- * the old binding and charged after the publisher's last look.
+ * A limit moves from extent to extent under load. All that is admitted is counted. What is counted and was not admitted is a request that
+ * charged just before the limit was closed, and gave up waiting to learn where it went.
  */
 static void test_limits_move_under_load(void **state)
 {
@@ -405,7 +420,7 @@ static void test_limits_move_under_load(void **state)
         limits[1] = test_rate("other", 1, 1, 1000000000);
         test_key_publish(test, &key);
         tk_publisher_tick(test->publisher, TEST_NOW_NS, 0);
-        struct crew crew = {.test = test, .key = &key, .board = make_board(), .work = watch_valid};
+        struct crew crew = {.test = test, .key = &key, .board = make_board(), .work = watch_moving};
         start(&crew, workers);
         for (unsigned move = 0; move < MOVES; move++) {
                 struct tk_limit_def swap = limits[0];
@@ -418,16 +433,17 @@ static void test_limits_move_under_load(void **state)
         finish(&crew);
 
         uint64_t admitted = atomic_load(&crew.board->admitted);
+        uint64_t unavailable = atomic_load(&crew.board->refused);
         struct tk_ask look = test_ask(test, &key);
         look.cost = 0;
         struct tk_answer answer = test_answer(test, &look);
         uint32_t kept = tk_str_equal(answer.limits[0].name, TK_STR("kept")) ? 0 : 1;
         uint64_t counted = UINT64_C(1000000000) - answer.limits[kept].state.remaining;
-        assert_int_equal(atomic_load(&crew.board->refused), 0);
-        assert_true(counted <= admitted);
-        assert_true(counted + (uint64_t)MOVES * THREADS * PROCESSES >= admitted);
-        print_message("           %llu of %llu requests were counted over %d moves\n",
-                      (unsigned long long)counted, (unsigned long long)admitted, MOVES);
+        assert_int_equal(atomic_load(&crew.board->wrong), 0);
+        print_message("           %llu requests admitted, %llu unavailable, %llu counted over %d moves\n",
+                      (unsigned long long)admitted, (unsigned long long)unavailable,
+                      (unsigned long long)counted, MOVES);
+        assert_in_range(counted, admitted, admitted + unavailable);
 }
 
 /* ---- everything that a request can touch ---- */

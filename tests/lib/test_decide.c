@@ -33,6 +33,8 @@ static void an_answer_has_all_of_it(void **state)
         assert_int_equal(answer.size, sizeof answer);
         assert_true(answer.identified && !answer.shadow_refused && !answer.named_shared);
         assert_string_equal(answer.key_id, "key_17");
+        for (size_t i = strlen("key_17"); i < sizeof answer.key_id; i++)
+                assert_int_equal(answer.key_id[i], 0); /* nothing of the stack, where keys have been */
         assert_string_equal(answer.consumer_id, "con_5");
         assert_string_equal(answer.subscription_id, "sub_5");
         assert_true(text_is(answer.consumer, "acme") && text_is(answer.api, "weather"));

@@ -104,6 +104,107 @@ static void audit_is_read_from_the_newest(void **state)
         assert_int_equal(count, 0);
 }
 
+/* ---- searching ---- */
+
+static struct tk_change change_by(const char *actor, const char *action, int64_t at_s)
+{
+        return (struct tk_change){.at_s = at_s,
+                                  .actor = tk_str_from(actor),
+                                  .source = TK_STR("192.0.2.7"),
+                                  .action = tk_str_from(action)};
+}
+
+/* seq 1 to 6; the clock was put back before the last but one. */
+static void fill_log(struct fixture *f)
+{
+        static const struct {
+                const char *actor, *action;
+                enum tk_object object;
+                uint64_t id;
+                int64_t at_s;
+        } notes[] = {
+                {"key_1", "key.issue", TK_OBJECT_KEY, 1, 100},
+                {"key_1", "key.issue", TK_OBJECT_KEY, 2, 100},
+                {"key_2", "plan.create", TK_OBJECT_PLAN, 1, 200},
+                {"key_1", "key.revoke", TK_OBJECT_KEY, 1, 300},
+                {"key_2", "key.revoke", TK_OBJECT_KEY, 2, 150},
+                {"system", "refused", TK_OBJECT_KEY, 1, 300},
+        };
+        for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+                struct tk_change change = change_by(notes[i].actor, notes[i].action, notes[i].at_s);
+
+                assert_err(WRITE(f, tk_audit_note(txn, notes[i].object, notes[i].id, &change)), TK_OK);
+        }
+}
+
+/* The numbers that a search finds, page by page of `limit`, as "6 4 3". */
+static void assert_found(struct fixture *f, struct tk_audit_filter filter, uint32_t limit,
+                         const char *expected)
+{
+        char found[64] = "";
+        uint64_t before = 0;
+        size_t count;
+
+        do {
+                struct tk_audit_entry *entries;
+
+                assert_err(READ(f, tk_audit_search(txn, &filter, before, limit, &f->arena, &entries, &count)),
+                           TK_OK);
+                for (size_t i = 0; i < count; i++) {
+                        size_t used = strlen(found);
+
+                        snprintf(found + used, sizeof found - used, "%s%llu", used > 0 ? " " : "",
+                                 (unsigned long long)entries[i].seq);
+                        before = entries[i].seq;
+                }
+        } while (count == limit);
+        assert_string_equal(found, expected);
+}
+
+static void audit_is_searched_by_each_filter(void **state)
+{
+        struct fixture *f = *state;
+
+        fill_log(f);
+        for (uint32_t limit = 1; limit <= 7; limit++) {
+                assert_found(f, (struct tk_audit_filter){0}, limit, "6 4 3 5 2 1");
+                assert_found(f, (struct tk_audit_filter){.object = TK_OBJECT_KEY}, limit, "6 4 5 2 1");
+                assert_found(f, (struct tk_audit_filter){.object = TK_OBJECT_KEY, .object_id = 1}, limit,
+                             "6 4 1");
+                assert_found(f, (struct tk_audit_filter){.actor = TK_STR("key_1")}, limit, "4 2 1");
+                assert_found(f, (struct tk_audit_filter){.action = TK_STR("key.revoke")}, limit, "4 5");
+                assert_found(f, (struct tk_audit_filter){.since_s = 150, .until_s = 300}, limit, "3 5");
+                assert_found(f, (struct tk_audit_filter){.since_s = 300}, limit, "6 4");
+                assert_found(f,
+                             (struct tk_audit_filter){.actor = TK_STR("key_2"),
+                                                      .action = TK_STR("key.revoke"),
+                                                      .object = TK_OBJECT_KEY,
+                                                      .until_s = 200},
+                             limit, "5");
+                assert_found(f, (struct tk_audit_filter){.actor = TK_STR("nobody")}, limit, "");
+        }
+}
+
+static void audit_is_followed_by_number(void **state)
+{
+        struct fixture *f = *state;
+        struct tk_audit_filter filter = {.object = TK_OBJECT_KEY};
+        struct tk_audit_entry *entries, entry;
+        size_t count;
+
+        fill_log(f);
+        assert_err(READ(f, tk_audit_follow(txn, &filter, 1, 2, &f->arena, &entries, &count)), TK_OK);
+        assert_int_equal(count, 2);
+        assert_int_equal(entries[0].seq, 2);
+        assert_int_equal(entries[1].seq, 4);
+        assert_err(READ(f, tk_audit_follow(txn, &filter, 6, 2, &f->arena, &entries, &count)), TK_OK);
+        assert_int_equal(count, 0);
+        assert_err(READ(f, tk_audit_get(txn, 3, &f->arena, &entry)), TK_OK);
+        assert_str(entry.action, TK_STR("plan.create"));
+        assert_err(READ(f, tk_audit_get(txn, 7, &f->arena, &entry)), TK_NOT_FOUND);
+        assert_err(READ(f, tk_audit_search(txn, &filter, 7, 2, &f->arena, &entries, &count)), TK_NOT_FOUND);
+}
+
 /* ---- one entry and one row for each change ---- */
 
 static void assert_last_row(struct fixture *f, uint64_t seq, enum tk_object object, uint64_t id,
@@ -339,6 +440,8 @@ int main(void)
                 CASE(audit_text_is_escaped_and_absent_views_are_null),
                 CASE(audit_refuses_what_has_no_canonical_form),
                 CASE(audit_is_read_from_the_newest),
+                CASE(audit_is_searched_by_each_filter),
+                CASE(audit_is_followed_by_number),
                 CASE(every_write_leaves_an_entry_and_a_row),
                 CASE(a_job_that_fails_after_writing_leaves_nothing),
                 CASE(a_job_that_hides_an_error_is_undone),

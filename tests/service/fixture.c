@@ -50,7 +50,7 @@ int fixture_setup(void **state)
         snprintf(f->gate_dir, sizeof(f->gate_dir), "%s/gate", f->root);
         f->now_ns = START_NS;
         f->admin = (struct tk_caller){
-                .actor = TK_STR("system"), .source = TK_STR("local"), .scopes = TK_STR("*")};
+                .actor = TK_STR("system"), .source = TK_STR("local"), .scopes = TK_STR("*"), .root = true};
         tk_arena_init(&f->arena, 0);
         open_service(f);
         *state = f;

@@ -48,6 +48,16 @@ static enum tk_err set_state(struct fixture *f, const struct tk_key_issued *issu
                                         state, TK_STR("leaked"), &f->arena, &changed, NULL, &f->fault);
 }
 
+static enum tk_err apply_usage(struct tk_txn *txn, void *context)
+{
+        const struct tk_meter_record record = {.owner = {TK_METER_KEY, 0, *(uint64_t *)context},
+                                               .admitted = 5};
+        const struct tk_usage_chunk chunk = {
+                .incarnation = 99, .sequence = 1, .gate_ns = TK_NS_PER_S, .records = &record, .count = 1};
+        bool applied;
+        return tk_usage_apply(txn, &chunk, &applied);
+}
+
 static void a_change_that_cannot_be_published_holds_up_no_revocation(void **state)
 {
         struct fixture *f = *state;
@@ -66,10 +76,22 @@ static void a_change_that_cannot_be_published_holds_up_no_revocation(void **stat
         assert_int_equal(f->fault.code, TK_FAULT_uncertain);
         assert_int_equal(fixture_decide(f, &leaked, "weather", ""), TK_CODE_revoked);
 
+        /* Usage waits for no publication. */
+        assert_int_equal(tk_registry_write(tk_service_registry(f->service), TK_LANE_NORMAL, apply_usage,
+                                           &leaked.key->id),
+                         TK_OK);
+
         /* Again: nothing to change, and still nobody can say that all is in force. */
         assert_int_equal(set_state(f, &leaked, TK_STATE_REVOKED), TK_UNCERTAIN);
         tk_service_tick(f->service);
         assert_false(tk_service_ready(f->service, &why));
+
+        /* What cannot be published otherwise can still be revoked: not even suspended, it would admit. */
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_valid);
+        assert_int_equal(set_state(f, &stuck, TK_STATE_SUSPENDED), TK_UNCERTAIN);
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_suspended);
+        assert_int_equal(set_state(f, &stuck, TK_STATE_ACTIVE), TK_UNCERTAIN);
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_suspended);
 
         assert_int_equal(record(f, &stuck, 0), TK_OK);
         assert_true(tk_service_ready(f->service, &why));
@@ -77,6 +99,10 @@ static void a_change_that_cannot_be_published_holds_up_no_revocation(void **stat
         assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_valid);
         assert_int_equal(fixture_decide(f, &leaked, "weather", ""), TK_CODE_revoked);
         assert_int_equal(fixture_decide(f, &late, "weather", ""), TK_CODE_revoked);
+
+        assert_int_equal(record(f, &stuck, -1), TK_UNCERTAIN);
+        assert_int_equal(set_state(f, &stuck, TK_STATE_REVOKED), TK_UNCERTAIN);
+        assert_int_equal(fixture_decide(f, &stuck, "weather", ""), TK_CODE_revoked);
 }
 
 int main(void)

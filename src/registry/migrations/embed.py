@@ -2,7 +2,7 @@
 """Embed an engine's migrations in the program: embed.py ENGINE OUTPUT.c FILE.sql...
 
 Writes a C array tk_migrations_ENGINE of the files in the order of their numbers, which must be 1, 2, 3, ...; number 0
-ends it. A number that no file has yet is an empty step: several people add files at once.
+ends it.
 Called by the build.
 """
 import pathlib
@@ -19,17 +19,12 @@ def c_string(text):
 def main(engine, output, *names):
     paths = sorted((pathlib.Path(name) for name in names), key=lambda path: path.name)
     entries = []
-    expected = 1
-    for path in paths:
+    for expected, path in enumerate(paths, start=1):
         match = re.fullmatch(r"(\d{4})_([a-z0-9_]+)\.sql", path.name)
-        if match is None or int(match[1]) < expected:
+        if match is None or int(match[1]) != expected:
             sys.exit(f"{path}: expected a file named {expected:04}_WHAT.sql")
-        while expected < int(match[1]):
-            entries.append(f'        {{{expected}, "reserved",\n                "-- empty\\n"}},\n')
-            expected += 1
         text = path.read_text(encoding="ascii")
         entries.append(f'        {{{expected}, "{match[2]}",\n{c_string(text)}}},\n')
-        expected += 1
     pathlib.Path(output).write_text(
         f"/* Made by migrations/embed.py from migrations/{engine}/. */\n"
         f'#include "registry/{engine}/{engine}.h"\n\n'

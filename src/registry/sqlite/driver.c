@@ -147,5 +147,6 @@ const struct tk_driver tk_sqlite_driver = {
         .savepoint_undo = tk_sqlite_savepoint_undo,
         .in_transaction = tk_sqlite_in_transaction,
         .maintain = tk_sqlite_maintain,
+        .copy = tk_sqlite_copy,
         .space_wanted = tk_sqlite_space_wanted,
 };

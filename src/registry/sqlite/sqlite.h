@@ -62,4 +62,11 @@ bool tk_sqlite_in_transaction(struct tk_db *db);
 void tk_sqlite_maintain(struct tk_db *db, bool out_of_space);
 uint64_t tk_sqlite_space_wanted(struct tk_db *db);
 
+/* ---- copy.c ---- */
+
+enum tk_err tk_sqlite_copy(struct tk_db *db, const char *path);
+struct tk_registry_look;
+/* TK_CORRUPT: it is no database; TK_IO. */
+enum tk_err tk_sqlite_inspect(const char *path, struct tk_registry_look *ret_look);
+
 #endif
