@@ -359,7 +359,8 @@ struct tollkeeper_answer {
         char subscription_id[24];                /* "sub_5"; empty: none */
         struct tollkeeper_text consumer;         /* its name */
         struct tollkeeper_text api, environment; /* the key's own, also where you asked for another */
-        struct tollkeeper_text scopes;   /* granted patterns, space-separated: "alerts:* forecast:read" */
+        struct tollkeeper_text
+                scopes; /* patterns granted to the key itself: "alerts:* forecast:read"; its roles grant more */
         int64_t not_before_s, expires_s; /* 0: unbounded */
         struct tollkeeper_text
                 required_scopes; /* what you required, space-separated; absent where alternatives were */
@@ -383,6 +384,57 @@ struct tollkeeper_answer {
 TOLLKEEPER_API enum tollkeeper_code tollkeeper_decide(struct tollkeeper_gate *gate,
                                                       const struct tollkeeper_ask *ask,
                                                       struct tollkeeper_answer *ret_answer);
+
+/* ---- by route: since 0.2 ---- */
+
+/* Which route of the environment a request is for, as its administrators defined them. */
+enum tollkeeper_route_result {
+        TOLLKEEPER_ROUTE_UNAVAILABLE = 0, /* the gate cannot tell */
+        TOLLKEEPER_ROUTE_MATCHED = 1,
+        TOLLKEEPER_ROUTE_UNKNOWN = 2,   /* for none */
+        TOLLKEEPER_ROUTE_AMBIGUOUS = 3, /* a server may read the path as another: refuse it */
+        TOLLKEEPER_ROUTE_MALFORMED = 4, /* no absolute path, or a longer one than 4096 bytes: refuse it */
+};
+
+struct tollkeeper_route {
+        size_t size;
+        enum tollkeeper_route_result result;
+        char route_id[24];                   /* "rte_5"; empty, as what follows, when none is matched */
+        struct tollkeeper_text method, path; /* of the route: "*" is any method; the template */
+        struct tollkeeper_text scope;        /* what it requires; empty: nothing */
+        uint64_t cost;
+};
+
+/*
+ * Find the route of a request: the most specific one that has the method and matches the path.
+ *   environment  from tollkeeper_environment()
+ *   method       in upper case
+ *   path         as received, without its query
+ * Any thread; allocates nothing, locks nothing. TOLLKEEPER_INVALID: a struct without its size.
+ */
+TOLLKEEPER_API enum tollkeeper_result
+tollkeeper_match_route(struct tollkeeper_gate *gate, uint32_t environment, struct tollkeeper_text method,
+                       struct tollkeeper_text path, struct tollkeeper_route *ret_route,
+                       struct tollkeeper_error *error);
+
+enum tollkeeper_unknown_route {
+        TOLLKEEPER_UNKNOWN_ROUTE_REFUSE = 0, /* with TOLLKEEPER_RESTRICTED */
+        TOLLKEEPER_UNKNOWN_ROUTE_PASS = 1,   /* decided by the rest of the question alone */
+};
+
+/* In tollkeeper_ask.cost, of a question by route: what the route costs; 1 where there is none. */
+#define TOLLKEEPER_COST_OF_ROUTE UINT64_MAX
+
+/*
+ * As tollkeeper_decide(), with what the route of the question's method and path requires, beside the question's scope, and with its limits. The
+ * question's `route` must be 0. An ambiguous or malformed path is refused with TOLLKEEPER_RESTRICTED, whatever `unknown` says.
+ *   ret_route  what was found; may be NULL
+ */
+TOLLKEEPER_API enum tollkeeper_code tollkeeper_decide_by_route(struct tollkeeper_gate *gate,
+                                                               const struct tollkeeper_ask *ask,
+                                                               enum tollkeeper_unknown_route unknown,
+                                                               struct tollkeeper_answer *ret_answer,
+                                                               struct tollkeeper_route *ret_route);
 
 /*
  * Settle what was reserved, with what the request cost in the end. The rest is given back to quotas, while

@@ -28,10 +28,11 @@ const char *tk_cli_encode(struct tk_arena *arena, const char *text)
         return encoded;
 }
 
-/* --api stands in the paths of what belongs to an API. */
+/* --api and --env stand in the paths of what belongs to an API, and to an environment. */
 static bool in_path(const struct tk_cli_run *run, enum tk_cli_option option)
 {
-        return option == TK_CLI_OPTION_api && strstr(run->command->path, "{api}");
+        return (option == TK_CLI_OPTION_api && strstr(run->command->path, "{api}")) ||
+               (option == TK_CLI_OPTION_environment && strstr(run->command->path, "{environment}"));
 }
 
 static const char *with_query(const struct tk_cli_run *run, const char *path)
@@ -55,8 +56,11 @@ static const char *fill_place(const struct tk_cli_run *run, const char *path, co
 {
         const char *open = strchr(template, '{');
         const char *close = strchr(open, '}');
-        bool argument = close == open + 1;
-        const char *value = argument ? run->argument : tk_cli_args_text(run, TK_CLI_OPTION_api, "");
+        const char *value = run->argument; /* {} */
+        if (open[1] == 'a')
+                value = tk_cli_args_text(run, TK_CLI_OPTION_api, "");
+        else if (open[1] == 'e')
+                value = tk_cli_args_text(run, TK_CLI_OPTION_environment, "production");
         const char *encoded = tk_cli_encode(run->arena, value);
         *ret_rest = close + 1;
         if (!encoded)

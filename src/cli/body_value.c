@@ -78,6 +78,8 @@ static int value_object(const struct tk_cli_given *given, json_t **ret_value)
 int tk_cli_value_single(const struct tk_cli_given *given, json_t **ret_value)
 {
         switch (tk_cli_options[given->option].kind) {
+        case TK_CLI_FLAG:
+                return take(json_true(), given, ret_value);
         case TK_CLI_NUMBER:
                 return value_number(given, ret_value);
         case TK_CLI_TIME:

@@ -64,8 +64,8 @@ struct tk_cli_command {
         tk_cli_flags required; /* those without which it makes no sense */
         bool settings;         /* takes the flags of settings.h as well */
         const char *method;
-        const char
-                *path; /* {} is the argument, {api} is --api; an argument that is not in the path is `name` */
+        const char *
+                path; /* {} is the argument, {api} is --api, {environment} is --env; an argument that is not in the path is `name` */
         const char *done;    /* past tense of a change: "revoked" */
         bool create_missing; /* the body says "create_missing": true */
         int (*run)(const struct tk_cli_run *run);

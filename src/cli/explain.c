@@ -18,6 +18,10 @@ static bool print_explanation(const struct tk_cli_run *run, const json_t *reply)
         static const struct tk_cli_view view = {TK_CLI_COLUMNS(columns)};
         if (!tk_cli_answer_print(run->arena, json_object_get(reply, "answer")))
                 return false;
+        const json_t *route = json_object_get(reply, "route");
+        if (route)
+                printf("  route: %s: %s\n", json_string_value(json_object_get(route, "result")),
+                       json_string_value(json_object_get(route, "detail")));
         putchar('\n');
         return tk_cli_table_print(run->arena, &view, json_object_get(reply, "checks"));
 }

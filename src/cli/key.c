@@ -18,6 +18,7 @@ static const struct tk_cli_column columns[] = {
         {"CONSUMER", "consumer", TK_CLI_AS_NAMED, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
         {"SCOPES", "scopes", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE},
         {"ONLY APIS", "only_apis", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
+        {"ROLES", "roles", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE | TK_CLI_IF_ROOM},
         {"LIMITS", "limits", TK_CLI_AS_LIMITS, TK_CLI_IN_RECORD | TK_CLI_IN_TABLE | TK_CLI_IF_ROOM},
         {"CIDRS", "restrictions.cidrs", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
         {"ORIGINS", "restrictions.origins", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
@@ -59,7 +60,7 @@ static const struct tk_cli_command commands[] = {
                         "tollkeeper key issue --api weather --limit 10/s,burst=50 --limit hourly=5000/h "
                         "--cidr 192.0.2.0/24",
                 .options = TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(environment) |
-                           TK_CLI_HAS(consumer) | TK_CLI_HAS(name) | TK_CLI_HAS(scopes) |
+                           TK_CLI_HAS(consumer) | TK_CLI_HAS(name) | TK_CLI_HAS(scopes) | TK_CLI_HAS(roles) |
                            TK_CLI_HAS(only_apis) | TK_CLI_LIMITS | VALIDITY | RESTRICTIONS |
                            TK_CLI_HAS(metadata) | TK_CLI_HAS(idempotency_key),
                 .required = TK_CLI_HAS(api),
@@ -101,8 +102,9 @@ static const struct tk_cli_command commands[] = {
                            "--expires-in 90d\n"
                            "tollkeeper key update key_2 --cidr 192.0.2.0/24,2001:db8::/32\n"
                            "tollkeeper key update key_2 --limit none --expires-at none",
-                .options = TK_CLI_CONNECTION | TK_CLI_HAS(name) | TK_CLI_HAS(scopes) | TK_CLI_LIMITS |
-                           VALIDITY | RESTRICTIONS | TK_CLI_HAS(metadata) | TK_CLI_HAS(if_version),
+                .options = TK_CLI_CONNECTION | TK_CLI_HAS(name) | TK_CLI_HAS(scopes) | TK_CLI_HAS(roles) |
+                           TK_CLI_LIMITS | VALIDITY | RESTRICTIONS | TK_CLI_HAS(metadata) |
+                           TK_CLI_HAS(if_version),
                 .method = "PATCH",
                 .path = "/v1/keys/{}",
                 .done = "updated",

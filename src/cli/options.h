@@ -42,6 +42,7 @@ enum tk_cli_kind {
         /* what a key may do */                                                                              \
         X(scopes, "scope", LIST, "SCOPE", "scopes",                                                          \
           "a scope to grant, repeatable: forecast:read, forecast:*, *")                                      \
+        X(roles, "role", LIST, "NAME", "roles", "a role to grant, repeatable; `none` for no role")           \
         X(limit, "limit", RATE, "N/PER", "limits",                                                           \
           "a rate, repeatable: 100/min; 10/s,burst=50; hourly=5000/h; 9/s,shadow (not enforced)")            \
         X(quota, "quota", QUOTA, "N/PERIOD", "limits",                                                       \
@@ -76,6 +77,10 @@ enum tk_cli_kind {
         X(ip, "ip", TEXT, "ADDRESS", "ip", "the client's address")                                           \
         X(origin, "origin", TEXT, "ORIGIN", "origin", "the request's Origin header")                         \
         X(cost, "cost", NUMBER, "N", "cost", "units that it costs; default 1, 0 charges nothing")            \
+        X(match_route, "match-route", FLAG, NULL, "match_route",                                             \
+          "take scope, cost and limits of the route of --method and --path")                                 \
+        X(unknown_route, "unknown-route", TEXT, "WORD", "unknown_route",                                     \
+          "when there is no such route: refuse (default) or pass")                                           \
         /* how to ask */                                                                                     \
         X(idempotency_key, "idempotency-key", TEXT, "TEXT", NULL,                                            \
           "a repeat with the same text makes nothing twice")                                                 \

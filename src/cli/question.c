@@ -85,6 +85,8 @@ static bool print_identity(struct tk_arena *arena, const json_t *answer)
                 {"  API", "api", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD},
                 {"  ENVIRONMENT", "environment", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD},
                 {"  SCOPES", "scopes", TK_CLI_AS_LIST, TK_CLI_IN_RECORD},
+                {"  ROLES", "roles", TK_CLI_AS_LIST, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
+                {"  ROUTE", "route.path", TK_CLI_AS_TEXT, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
                 {"  EXPIRES", "expires_at", TK_CLI_AS_EXPIRY, TK_CLI_IN_RECORD},
                 {"  RETRY", "retry_after_s", TK_CLI_AS_SECONDS, TK_CLI_IN_RECORD | TK_CLI_OPTIONAL},
         };

@@ -13,7 +13,7 @@
 #define TK_CLI_QUESTION                                                                                      \
         (TK_CLI_CONNECTION | TK_CLI_HAS(api) | TK_CLI_HAS(environment) | TK_CLI_HAS(key_file) |              \
          TK_CLI_HAS(scope) | TK_CLI_HAS(method) | TK_CLI_HAS(path) | TK_CLI_HAS(ip) | TK_CLI_HAS(origin) |   \
-         TK_CLI_HAS(cost))
+         TK_CLI_HAS(cost) | TK_CLI_HAS(match_route) | TK_CLI_HAS(unknown_route))
 
 /* Where the key comes from, for the help of both. */
 #define TK_CLI_QUESTION_NOTES                                                                                \

@@ -28,7 +28,10 @@ static const struct tk_cli_command command[] = {{
         .notes = TK_CLI_QUESTION_NOTES "\nExit code 0: valid. 10: refused.",
         .example = "printf %s \"$KEY\" | tollkeeper verify --api weather --scope forecast:read\n"
                    "TOLLKEEPER_KEY=\"$KEY\" tollkeeper verify --api weather --method GET --path "
-                   "/v1/forecast/oslo",
+                   "/v1/forecast/oslo\n"
+                   "printf %s \"$KEY\" | tollkeeper verify --api weather --method GET --path /v1/x "
+                   "--match-route "
+                   "--unknown-route pass",
         .options = TK_CLI_QUESTION,
         .required = TK_CLI_HAS(api),
         .method = "POST",

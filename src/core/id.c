@@ -11,6 +11,7 @@ static const char *const id_prefixes[] = {
         [TK_ID_KEY] = "key_",
         [TK_ID_CONSUMER] = "con_",
         [TK_ID_SUBSCRIPTION] = "sub_",
+        [TK_ID_ROUTE] = "rte_",
         [TK_ID_IMPORT] = "imp_",
 };
 

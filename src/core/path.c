@@ -200,23 +200,70 @@ static bool is_visible_ascii(struct tk_str s)
         return true;
 }
 
+static const char *segment_fault(struct tk_str segment, bool last)
+{
+        if (segment_valid(segment, last))
+                return NULL;
+        if (is_rest(segment))
+                return "`**` stands for the rest of the path, so it must be the last segment";
+        return "a segment is a literal, `{name}` (of letters, digits, `_`, `.`, `-`), `*`, or a last `**`, "
+               "as a whole";
+}
+
 /* Literal segments are compared with canonical paths: a template that is not canonical would never match. */
-bool tk_path_template_valid(struct tk_str path_template)
+static const char *form_fault(struct tk_str path_template)
 {
         char canonical[TK_PATH_TEMPLATE_MAX];
         size_t len;
         bool ambiguous;
+
+        if (path_template.len == 0 || path_template.ptr[0] != '/')
+                return "it does not begin with `/`";
+        if (path_template.len > TK_PATH_TEMPLATE_MAX)
+                return "it is longer than 256 bytes";
+        if (!is_visible_ascii(path_template))
+                return "it has spaces, control characters or bytes that are not ASCII: write them as %XX";
+        if (!tk_path_canonical(path_template, canonical, sizeof canonical, &len, &ambiguous))
+                return "it has a `%` that two hexadecimal digits do not follow";
+        if (ambiguous)
+                return "it has an empty segment, `.`, `..`, `;`, `?`, `#`, a backslash, or an escape of one "
+                       "of "
+                       "these: such paths are never matched";
+        if (!tk_str_equal(path_template, (struct tk_str){canonical, len}))
+                return "it is not in canonical form: escapes are in upper case, and letters, digits, `-._~` "
+                       "are not "
+                       "escaped";
+        return NULL;
+}
+
+const char *tk_path_template_fault(struct tk_str path_template)
+{
+        const char *fault = form_fault(path_template);
         struct tk_str segment;
 
-        if (!is_visible_ascii(path_template) ||
-            !tk_path_canonical(path_template, canonical, sizeof canonical, &len, &ambiguous) || ambiguous ||
-            !tk_str_equal(path_template, (struct tk_str){canonical, len}))
-                return false;
+        while (fault == NULL && next_segment(&path_template, &segment))
+                fault = segment_fault(segment, path_template.len == 0);
+        return fault;
+}
+
+bool tk_path_template_valid(struct tk_str path_template)
+{
+        return tk_path_template_fault(path_template) == NULL;
+}
+
+size_t tk_path_template_shape(struct tk_str path_template, char ret_shape[TK_PATH_SHAPE_MAX])
+{
+        struct tk_str segment;
+        size_t len = 0;
+
         while (next_segment(&path_template, &segment)) {
-                if (!segment_valid(segment, path_template.len == 0))
-                        return false;
+                struct tk_str put = is_any(segment) ? TK_STR("*") : segment;
+
+                ret_shape[len++] = '/';
+                memcpy(ret_shape + len, put.ptr, put.len);
+                len += put.len;
         }
-        return true;
+        return len;
 }
 
 bool tk_path_template_match(struct tk_str path_template, struct tk_str canonical_path)

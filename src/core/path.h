@@ -26,6 +26,14 @@ bool tk_path_canonical(struct tk_str raw, char *ret_path, size_t room, size_t *r
  * even when there is none, not so much as a slash. Literal segments are written in canonical form, visible ASCII only.
  */
 bool tk_path_template_valid(struct tk_str path_template);
+/* What is wrong with a template, as the end of a sentence (static storage); NULL: it is valid. */
+const char *tk_path_template_fault(struct tk_str path_template);
+/*
+ * A valid template without the names of its parameters, each of them `*`: two templates of one shape match the same paths. Returns
+ * its length.
+ */
+#define TK_PATH_SHAPE_MAX TK_PATH_TEMPLATE_MAX
+size_t tk_path_template_shape(struct tk_str path_template, char ret_shape[TK_PATH_SHAPE_MAX]);
 bool tk_path_template_match(struct tk_str path_template, struct tk_str canonical_path);
 
 #endif

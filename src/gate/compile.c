@@ -142,7 +142,24 @@ static bool counts_fit(const struct tk_publish_key *key)
 {
         const uint32_t most = 4096;
         return key->scope_count <= TK_POLICY_PATTERNS_MAX && key->cidr_count <= most &&
-               key->origin_count <= most && key->method_count <= most && key->path_count <= most;
+               key->origin_count <= most && key->method_count <= most && key->path_count <= most &&
+               key->role_count <= TK_POLICY_ROLES_MAX;
+}
+
+/* ---- roles ---- */
+
+/* References are of lower lines than the policy's own: a role is published before the keys that have it. */
+static enum tk_err add_roles(struct tk_publisher *publisher, struct builder *builder,
+                             const struct tk_publish_key *key)
+{
+        for (uint32_t i = 0; i < key->role_count; i++) {
+                uint32_t ref = tk_intern_find_role(publisher, key->roles[i], key->api_id);
+                if (!ref)
+                        return TK_NOT_FOUND;
+                add_bytes(builder, &ref, sizeof ref);
+        }
+        builder->policy->role_count = (uint16_t)key->role_count;
+        return TK_OK;
 }
 
 /* ---- the policies ---- */
@@ -170,6 +187,9 @@ enum tk_err tk_publish_key_policy(struct tk_publisher *publisher, const struct t
         struct tk_format_text *origins = add_places(&builder, key->origin_count, &policy->origin_count);
         struct tk_format_text *methods = add_places(&builder, key->method_count, &policy->method_count);
         struct tk_format_text *paths = add_places(&builder, key->path_count, &policy->path_count);
+        err = add_roles(publisher, &builder, key);
+        if (err)
+                return err;
         add_scope_text(&builder, key);
         add_texts(&builder, key->origins, key->origin_count, origins);
         add_texts(&builder, key->methods, key->method_count, methods);

@@ -117,10 +117,10 @@ static void describe_restrictions(const struct tk_request *request, struct detai
                     policy->cidr_count, policy->origin_count, policy->method_count, policy->path_count);
 }
 
-static void describe_scope(const struct tk_request *request, struct detail *detail)
+/* Which names the key lacks, of those that the expression has; whether there is any. */
+static bool say_lacking(const struct tk_request *request, const struct tk_scope_expr *scope, bool lacks,
+                        struct detail *detail)
 {
-        const struct tk_scope_expr *scope = request->ask->scope;
-        bool lacks = false;
         for (uint32_t i = 0; scope && i < scope->op_count; i++) {
                 struct tk_str name = scope->ops[i].name;
                 if (scope->ops[i].op != TK_SCOPE_NAME || tk_request_has_scope(request, name))
@@ -128,14 +128,31 @@ static void describe_scope(const struct tk_request *request, struct detail *deta
                 say(detail, lacks ? ", %.*s" : "lacks %.*s", TK_STR_ARG(name));
                 lacks = true;
         }
-        if (!scope || scope->op_count == 0)
+        return lacks;
+}
+
+static bool requires_any(const struct tk_scope_expr *scope)
+{
+        return scope && scope->op_count > 0;
+}
+
+static void describe_scope(const struct tk_request *request, struct detail *detail)
+{
+        const struct tk_scope_expr *asked = request->ask->scope, *of_route = request->ask->route_scope;
+        bool lacks = say_lacking(request, asked, false, detail);
+        lacks = say_lacking(request, of_route, lacks, detail);
+        if (!requires_any(asked) && !requires_any(of_route))
                 say(detail, "nothing is required");
         else if (!lacks)
                 say(detail, "has what is required");
-        if (request->answer->scopes.len)
-                say(detail, "; granted %.*s", TK_STR_ARG(request->answer->scopes));
-        else
+        const struct tk_answer *answer = request->answer;
+        if (answer->scopes.len)
+                say(detail, "; granted %.*s", TK_STR_ARG(answer->scopes));
+        else if (answer->role_count == 0)
                 say(detail, "; no scope is granted");
+        for (uint32_t i = 0; i < answer->role_count; i++)
+                say(detail, "; role %.*s grants %.*s", TK_STR_ARG(answer->roles[i].name),
+                    TK_STR_ARG(answer->roles[i].scopes));
 }
 
 static void describe_available(const struct tk_request *request, struct detail *detail)

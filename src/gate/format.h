@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TK_FORMAT_VERSION      2
+#define TK_FORMAT_VERSION      3
 #define TK_FORMAT_BYTE_ORDER   0x01020304u
 #define TK_FORMAT_HEADER_BYTES 4096
 #define TK_FORMAT_CRC_BYTES    252 /* of the header, that the CRC covers */
@@ -227,6 +227,7 @@ _Static_assert(offsetof(struct tk_format_subscription, credits_next) == 48, "sub
 #define TK_POLICY_ROUTE_BUCKETS       1024
 #define TK_POLICY_PATTERNS_MAX        4096 /* of one API */
 #define TK_POLICY_LIMITS_MAX          8
+#define TK_POLICY_ROLES_MAX           8
 
 struct tk_format_chains {
         _Atomic uint32_t environments[TK_POLICY_ENVIRONMENT_BUCKETS];
@@ -243,6 +244,10 @@ enum tk_record_kind {
         TK_RECORD_KEY_POLICY = 4,
         TK_RECORD_LIMITS = 5, /* of a subscription or a route */
         TK_RECORD_ROUTE = 6,
+        TK_RECORD_ROLE = 7,
+        TK_RECORD_ROUTE_NODE = 8,
+        TK_RECORD_ROUTE_END = 9,
+        TK_RECORD_ROUTE_TERMS = 10,
 };
 
 struct tk_format_record {
@@ -264,7 +269,7 @@ struct tk_format_environment {
         uint32_t environment_id;
         uint32_t api_id;
         _Atomic uint32_t state;
-        uint32_t zero;
+        _Atomic uint32_t routes;
         struct tk_format_text api;
         struct tk_format_text name;
 };
@@ -286,6 +291,17 @@ struct tk_format_consumer {
 };
 _Static_assert(sizeof(struct tk_format_consumer) == 32, "consumer record");
 
+struct tk_format_role {
+        struct tk_format_record head;
+        uint32_t role_id;
+        uint32_t api_id;
+        _Atomic uint32_t policy; /* a key policy of nothing but scopes */
+        uint32_t zero;
+        struct tk_format_text name;
+        uint64_t zero_b;
+};
+_Static_assert(sizeof(struct tk_format_role) == 48, "role record");
+
 struct tk_format_route {
         struct tk_format_record head;
         uint32_t route_id;
@@ -295,6 +311,46 @@ struct tk_format_route {
         struct tk_format_text template;
 };
 _Static_assert(sizeof(struct tk_format_route) == 48, "route record");
+
+#define TK_ROUTE_BRANCHES 4
+
+struct tk_format_route_node {
+        struct tk_format_record head;
+        uint32_t environment_id;
+        uint32_t hash;
+        struct tk_format_text segment;
+        _Atomic uint32_t kids[TK_ROUTE_BRANCHES];
+        _Atomic uint32_t children;
+        _Atomic uint32_t wild;
+        _Atomic uint32_t ends;
+        _Atomic uint32_t rest;
+};
+_Static_assert(sizeof(struct tk_format_route_node) == 64, "route node");
+_Static_assert(offsetof(struct tk_format_route_node, children) == 48, "route node");
+
+struct tk_format_route_end {
+        struct tk_format_record head;
+        uint32_t environment_id;
+        _Atomic uint32_t terms;
+        struct tk_format_text method;
+};
+_Static_assert(sizeof(struct tk_format_route_end) == 32, "route end");
+
+struct tk_format_route_terms {
+        struct tk_format_record head;
+        uint64_t cost;
+        uint32_t route;
+        uint32_t op_count;
+        struct tk_format_text scope;
+        uint64_t zero;
+};
+_Static_assert(sizeof(struct tk_format_route_terms) == 48, "route terms");
+
+struct tk_format_scope_op {
+        uint32_t op;
+        struct tk_format_text name;
+};
+_Static_assert(sizeof(struct tk_format_scope_op) == 12, "scope operation");
 
 struct tk_format_policy {
         struct tk_format_record head;
@@ -308,7 +364,8 @@ struct tk_format_policy {
         uint16_t path_count;
         uint16_t zero_a;
         struct tk_format_text scopes;
-        uint32_t zero_b;
+        uint16_t zero_b;
+        uint16_t role_count;
 };
 _Static_assert(sizeof(struct tk_format_policy) == 48, "policy record");
 _Static_assert(offsetof(struct tk_format_policy, scopes) == 36, "policy record");

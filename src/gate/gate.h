@@ -81,6 +81,32 @@ bool tk_gate_route(const struct tk_gate *gate, uint32_t environment, struct tk_s
                    struct tk_str template, uint32_t *ret_route);
 
 /*
+ * Which route of the environment a request is for: most specific first, from the left a literal segment before a parameter before `**`, and a
+ * route of the method before one of any method; docs/guide/scopes-and-routes.md. A few hundred nanoseconds, however many routes there are.
+ *   method  upper case
+ *   path    absolute, without query, as received
+ * Text points into the gate. Where routes decide, a path that some server might take for another one must be refused.
+ */
+enum tk_route_result {
+        TK_ROUTE_MATCHED,
+        TK_ROUTE_UNKNOWN,     /* there is none */
+        TK_ROUTE_AMBIGUOUS,   /* raw and canonical path differ in meaning, core/path.h */
+        TK_ROUTE_MALFORMED,   /* no absolute path, or longer than TK_PATH_MAX */
+        TK_ROUTE_UNAVAILABLE, /* no such environment, or its routes are damaged */
+};
+struct tk_matched_route {
+        uint32_t route; /* for tk_ask */
+        uint32_t id;
+        uint64_t cost;
+        struct tk_str method, path; /* of the route: `*` is any; its template */
+        struct tk_str scope_text;
+        struct tk_scope_expr scope; /* op_count 0: nothing is required */
+};
+enum tk_route_result tk_gate_match_route(const struct tk_gate *gate, uint32_t environment,
+                                         struct tk_str method, struct tk_str path,
+                                         struct tk_matched_route *ret_route);
+
+/*
  * Whether the API has any environment at all. Walks them all: to say what was wrong with a name, not for each
  * request.
  */
@@ -94,11 +120,14 @@ struct tk_ask {
         struct tk_str key;                 /* as presented; ptr NULL: none was */
         uint32_t environment;              /* from tk_gate_environment(); 0 matches no key */
         const struct tk_scope_expr *scope; /* required; NULL requires nothing */
-        struct tk_str method;              /* upper case */
-        struct tk_str path;                /* absolute, without query, as received */
-        struct tk_str origin;              /* Origin header */
-        struct tk_ip ip;                   /* the client's */
-        uint64_t cost;                     /* units, 0 charges nothing; over TK_LIMIT_COST_MAX: unavailable */
+        const struct tk_scope_expr
+                *route_scope;      /* required as well: of a route, from tk_gate_match_route() */
+        const char *route_refusal; /* why the request is refused for its path; NULL: it is not */
+        struct tk_str method;      /* upper case */
+        struct tk_str path;        /* absolute, without query, as received */
+        struct tk_str origin;      /* Origin header */
+        struct tk_ip ip;           /* the client's */
+        uint64_t cost;             /* units, 0 charges nothing; over TK_LIMIT_COST_MAX: unavailable */
         uint32_t
                 route; /* from tk_gate_route(), whose limits apply; 0: none; of another environment: unavailable */
         const struct tk_named_limit *named; /* limits that the caller brings */
@@ -143,6 +172,9 @@ struct tk_answer_limit {
         struct tk_limit_state state;
 };
 
+/* A key has at most this many roles. */
+#define TK_GATE_ROLES_MAX 8
+
 /*
  * What the gate says. Slices point into the gate and hold while it is open; a named limit's name is the
  * caller's own.
@@ -156,6 +188,7 @@ struct tk_answer {
         struct tk_str api, environment, consumer; /* names of the key's own */
         struct tk_str scopes;                     /* granted patterns, space-separated */
         int64_t not_before_s, expires_s;          /* 0: unbounded */
+        uint32_t role_count;                      /* 0 to TK_GATE_ROLES_MAX */
         uint64_t retry_after_ns; /* refused by a limit: until it may pass; TK_NEVER if it never can */
         uint32_t refused_by; /* its place in limits and 1; of several the one to wait longest for; 0: none */
         const char *reason;  /* a phrase beyond the code's text, or NULL; static storage */
@@ -165,6 +198,9 @@ struct tk_answer {
         bool named_shared;   /* a named limit found no place of its own */
         uint32_t limit_count; /* filled when the limits were looked at */
         struct tk_answer_limit limits[TK_GATE_LIMITS_MAX];
+        struct tk_answer_role {
+                struct tk_str name, scopes; /* patterns that it grants, as above, beside those of the key */
+        } roles[TK_GATE_ROLES_MAX];
 };
 
 /*

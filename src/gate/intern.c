@@ -220,6 +220,43 @@ enum tk_err tk_intern_consumer(struct tk_publisher *publisher, const struct tk_p
         return TK_OK;
 }
 
+/* ---- roles ---- */
+
+uint32_t tk_intern_find_role(const struct tk_publisher *publisher, uint32_t role_id, uint32_t api_id)
+{
+        uint32_t hash = hash_ids(TK_RECORD_ROLE, role_id, TK_STR_NONE);
+        size_t cursor = 0;
+        uint32_t ref;
+        while ((ref = tk_index_next(&publisher->index, hash, &cursor))) {
+                const struct tk_format_role *record = (const void *)record_at(publisher, ref);
+                if (record->head.kind == TK_RECORD_ROLE && record->role_id == role_id)
+                        return record->api_id == api_id ? ref : 0;
+        }
+        return 0;
+}
+
+enum tk_err tk_intern_role(struct tk_publisher *publisher, const struct tk_publish_role *role,
+                           uint32_t policy)
+{
+        uint32_t ref = tk_intern_find_role(publisher, role->id, role->api_id);
+        if (ref) {
+                struct tk_format_role *record = (void *)record_at(publisher, ref);
+                atomic_store(&record->policy, policy);
+                return TK_OK;
+        }
+        if (role->id == 0 || !name_fits(role->name))
+                return TK_INVALID;
+
+        struct tk_format_role *record = begin(publisher, sizeof *record);
+        record->role_id = role->id;
+        record->api_id = role->api_id;
+        atomic_init(&record->policy, policy);
+        record->name = add_text(&record->head, role->name);
+        pad(&record->head);
+        return append(publisher, &record->head, TK_RECORD_ROLE,
+                      hash_ids(TK_RECORD_ROLE, role->id, TK_STR_NONE), &ref);
+}
+
 /* ---- scope patterns ---- */
 
 /* The API's counter of bits; NULL when out of memory. */
@@ -300,7 +337,9 @@ enum tk_err tk_intern_route(struct tk_publisher *publisher, const struct tk_publ
 {
         uint32_t ref =
                 tk_policy_find_route(arena(publisher), route->environment_id, route->method, route->template);
-        if (ref) {
+        /* A route that was deleted keeps its record, and its usage; the one that has its place now gets its own. */
+        if (ref && ((const struct tk_format_route *)(const void *)record_at(publisher, ref))->route_id ==
+                           route->id) {
                 *ret_route = (void *)record_at(publisher, ref);
                 return TK_OK;
         }
@@ -328,8 +367,19 @@ void tk_intern_link_route(struct tk_publisher *publisher, struct tk_format_route
         tk_policy_text(&route->head, route->method, &method);
         tk_policy_text(&route->head, route->template, &template);
         uint32_t ref = (uint32_t)(((uint8_t *)route - arena(publisher)->lines) / TK_POLICY_LINE_BYTES);
-        if (!tk_policy_find_route(arena(publisher), route->environment_id, method, template))
+        uint32_t found = tk_policy_find_route(arena(publisher), route->environment_id, method, template);
+        if (found < ref) /* the newest is found first */
                 link_route(publisher, ref);
+}
+
+/* ---- nodes and ends of routes ---- */
+
+enum tk_err tk_intern_append(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t id,
+                             struct tk_str text, uint32_t *ret_ref)
+{
+        struct tk_format_record *record = (void *)publisher->scratch;
+        pad(record);
+        return append(publisher, record, kind, hash_ids(kind, id, text), ret_ref);
 }
 
 /* ---- policies ---- */

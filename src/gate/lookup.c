@@ -254,6 +254,24 @@ static bool load_names(struct tk_request *request)
         return true;
 }
 
+/* Each is read once: what it grants may change, and a decision is made by what it was or by what it is. */
+static bool load_roles(struct tk_request *request)
+{
+        const struct tk_policy_view *key = &request->key.view;
+        struct tk_area *area = tk_gate_area(request->gate, TK_FILE_POLICY);
+        struct tk_answer *answer = request->answer;
+        for (uint32_t i = 0; i < key->policy->role_count; i++) {
+                const struct tk_format_role *role = tk_policy_role(area, key->roles[i]);
+                struct tk_policy_view *view = &request->roles[i];
+                if (!role || role->api_id != key->policy->api_id || !tk_policy_role_view(area, role, view) ||
+                    !tk_policy_text(&role->head, role->name, &answer->roles[i].name) ||
+                    !tk_policy_text(&view->policy->head, view->policy->scopes, &answer->roles[i].scopes))
+                        return damaged(request, "a role of the key is damaged");
+        }
+        answer->role_count = key->policy->role_count;
+        return true;
+}
+
 /*
  * The route is the caller's word, not the key's: whoever asks has it from tk_gate_route(). One of another environment is a mistake of
  * configuration, which would have one environment's requests use up the limits of the other.
@@ -285,6 +303,8 @@ bool tk_request_load(struct tk_request *request)
                 return damaged(request, "the key's line is damaged");
         if (!load_names(request))
                 return damaged(request, "a name that the key refers to is damaged");
+        if (request->key.view.policy->role_count && !load_roles(request))
+                return false;
         if (subscription && !load_subscription(request, subscription))
                 return false;
         if (request->ask->route && !load_route(request, request->ask->route))

@@ -57,7 +57,8 @@ size_t tk_policy_arrays_bytes(const struct tk_format_policy *policy)
         return sizeof *policy + policy->limit_count * sizeof(struct tk_format_limit) +
                policy->scope_words * sizeof(uint64_t) + policy->cidr_count * sizeof(struct tk_format_cidr) +
                ((size_t)policy->origin_count + policy->method_count + policy->path_count) *
-                       sizeof(struct tk_format_text);
+                       sizeof(struct tk_format_text) +
+               policy->role_count * sizeof(uint32_t);
 }
 
 bool tk_policy_view(struct tk_area *area, uint32_t ref, enum tk_record_kind kind,
@@ -68,7 +69,7 @@ bool tk_policy_view(struct tk_area *area, uint32_t ref, enum tk_record_kind kind
         if (!policy || tk_policy_arrays_bytes(policy) > policy->head.size_bytes)
                 return false;
         if (policy->limit_count > TK_POLICY_LIMITS_MAX || policy->extent_lines == 0 ||
-            policy->extent_lines > TK_METER_LINES_MAX)
+            policy->extent_lines > TK_METER_LINES_MAX || policy->role_count > TK_POLICY_ROLES_MAX)
                 return false;
 
         const uint8_t *at = (const uint8_t *)(policy + 1);
@@ -82,7 +83,21 @@ bool tk_policy_view(struct tk_area *area, uint32_t ref, enum tk_record_kind kind
         ret_view->origins = (const void *)at;
         ret_view->methods = ret_view->origins + policy->origin_count;
         ret_view->paths = ret_view->methods + policy->method_count;
+        ret_view->roles = (const void *)(ret_view->paths + policy->path_count);
         return true;
+}
+
+const struct tk_format_role *tk_policy_role(struct tk_area *policy, uint32_t ref)
+{
+        return (const void *)tk_policy_record(policy, ref, TK_RECORD_ROLE, sizeof(struct tk_format_role));
+}
+
+bool tk_policy_role_view(struct tk_area *policy, const struct tk_format_role *role,
+                         struct tk_policy_view *ret_view)
+{
+        uint32_t ref = atomic_load_explicit(&role->policy, memory_order_acquire);
+        return tk_policy_view(policy, ref, TK_RECORD_KEY_POLICY, ret_view) &&
+               ret_view->policy->role_count == 0 && ret_view->policy->api_id == role->api_id;
 }
 
 bool tk_policy_limit_sound(const struct tk_format_limit *limit, const struct tk_format_policy *policy)

@@ -31,9 +31,15 @@ struct tk_policy_view {
         const uint64_t *scope_words;
         const struct tk_format_cidr *cidrs;
         const struct tk_format_text *origins, *methods, *paths;
+        const uint32_t *roles;
 };
 bool tk_policy_view(struct tk_area *policy, uint32_t ref, enum tk_record_kind kind,
                     struct tk_policy_view *ret_view);
+
+const struct tk_format_role *tk_policy_role(struct tk_area *policy, uint32_t ref);
+/* What a role grants now. False: damaged, or another role is in it. */
+bool tk_policy_role_view(struct tk_area *policy, const struct tk_format_role *role,
+                         struct tk_policy_view *ret_view);
 
 /*
  * Whether the limit's numbers are such that the arithmetic of core/limit.h may be given them, and its slot is

@@ -275,3 +275,12 @@ enum tk_err tk_publish_consumer(struct tk_publisher *publisher, const struct tk_
 {
         return tk_intern_consumer(publisher, consumer);
 }
+
+enum tk_err tk_publish_role(struct tk_publisher *publisher, const struct tk_publish_role *role)
+{
+        const struct tk_publish_key grant = {
+                .api_id = role->api_id, .scopes = role->scopes, .scope_count = role->scope_count};
+        uint32_t policy;
+        enum tk_err err = tk_publish_key_policy(publisher, &grant, &policy);
+        return err ? err : tk_intern_role(publisher, role, policy);
+}

@@ -134,6 +134,15 @@ struct tk_publish_subscription {
 enum tk_err tk_publish_subscription(struct tk_publisher *publisher,
                                     const struct tk_publish_subscription *subscription);
 
+/* A named set of scopes. Whatever keys have it, a change of what it grants is one store, and in force when the call returns. */
+struct tk_publish_role {
+        uint32_t id, api_id;
+        struct tk_str name;          /* never changes */
+        const struct tk_str *scopes; /* granted patterns, sorted */
+        uint32_t scope_count;
+};
+enum tk_err tk_publish_role(struct tk_publisher *publisher, const struct tk_publish_role *role);
+
 struct tk_publish_route {
         uint32_t id, environment_id;
         struct tk_str method, template; /* never change */
@@ -142,6 +151,20 @@ struct tk_publish_route {
                 limit_count; /* 0 to 8; shared by everybody who uses the route; of kind rate or window, not anchored */
 };
 enum tk_err tk_publish_route(struct tk_publisher *publisher, const struct tk_publish_route *route);
+
+/*
+ * Let deciders find a published route by the requests it is for (tk_gate_match_route): by one store, in place of what a route of the same method
+ * and shape had. TK_INVALID: the template or the scope is none, or the cost is out of range. TK_NOT_FOUND: it was not published.
+ */
+struct tk_publish_match {
+        uint32_t route_id, environment_id;
+        struct tk_str method, template; /* `*`: any method */
+        struct tk_str scope;            /* an expression; empty: nothing is required */
+        uint64_t cost;
+};
+enum tk_err tk_publish_match(struct tk_publisher *publisher, const struct tk_publish_match *match);
+/* Requests are for that route no longer; nothing where another one has taken its place, or it never was. Takes no room. */
+enum tk_err tk_publish_unmatch(struct tk_publisher *publisher, const struct tk_publish_match *match);
 
 enum tk_publish_state { TK_PUBLISH_ACTIVE = 1, TK_PUBLISH_SUSPENDED = 2, TK_PUBLISH_REVOKED = 3 };
 
@@ -159,6 +182,8 @@ struct tk_publish_key {
         int64_t not_before_s, expires_s;
         const struct tk_str *scopes; /* granted patterns, sorted */
         uint32_t scope_count;
+        const uint32_t *roles;             /* ids; published before */
+        uint32_t role_count;               /* 0 to 8 */
         const struct tk_limit_def *limits; /* its own */
         uint32_t limit_count;
         const struct tk_cidr *cidrs;

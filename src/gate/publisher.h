@@ -77,6 +77,9 @@ enum tk_err tk_intern_rebuild(struct tk_publisher *publisher, uint64_t indexed_c
 uint32_t tk_intern_find_environment(const struct tk_publisher *publisher, uint32_t environment_id);
 uint32_t tk_intern_find_consumer(const struct tk_publisher *publisher, uint32_t consumer_id);
 
+/* The role's record; 0: it was not published, or is one of another API. */
+uint32_t tk_intern_find_role(const struct tk_publisher *publisher, uint32_t role_id, uint32_t api_id);
+
 enum tk_err tk_intern_environment(struct tk_publisher *publisher,
                                   const struct tk_publish_environment *environment);
 enum tk_err tk_intern_consumer(struct tk_publisher *publisher, const struct tk_publish_consumer *consumer);
@@ -85,10 +88,17 @@ enum tk_err tk_intern_route(struct tk_publisher *publisher, const struct tk_publ
                             struct tk_format_route **ret_route);
 /* Let it be found, once it is bound. */
 void tk_intern_link_route(struct tk_publisher *publisher, struct tk_format_route *route);
+/* `policy`: what it grants from now on. */
+enum tk_err tk_intern_role(struct tk_publisher *publisher, const struct tk_publish_role *role,
+                           uint32_t policy);
 enum tk_err tk_intern_pattern(struct tk_publisher *publisher, uint32_t api_id, struct tk_str text,
                               uint32_t *ret_bit);
 
-/* The policy in `scratch`, its head's size set. */
+/* Append the record in `scratch`, its head's size set, though there may be an equal one; `id` and `text` name it in the index. */
+enum tk_err tk_intern_append(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t id,
+                             struct tk_str text, uint32_t *ret_ref);
+
+/* A policy, or the terms of a route, in `scratch`, its head's size set: the record of equal content, made when there is none. */
 enum tk_err tk_intern_policy(struct tk_publisher *publisher, enum tk_record_kind kind, uint32_t *ret_ref);
 
 /* compile.c: the record of a route's limits. */
@@ -180,6 +190,12 @@ void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uin
  */
 const char *tk_foreign_check(const struct tk_publisher *publisher, uint64_t *ret_count);
 void tk_foreign_set_count(struct tk_publisher *publisher, uint64_t count);
+
+/* ---- route_compile.c: the tree of routes ---- */
+
+/* For tk_publisher_verify(): whether the record and all that it refers to are what they should be. */
+bool tk_route_node_sound(struct tk_area *area, uint32_t ref);
+bool tk_route_end_sound(struct tk_area *area, uint32_t ref);
 
 /* ---- verify.c ---- */
 

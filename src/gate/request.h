@@ -73,6 +73,7 @@ struct tk_request {
         /* found: one reading of the key's line */
         uint64_t control, validity, binding, owner;
         struct tk_request_party key, subscription, route;
+        struct tk_policy_view roles[TK_GATE_ROLES_MAX]; /* as many as the answer has */
         const struct tk_format_environment *environment;
         uint64_t subscription_control; /* 0: bound to none */
         int64_t anchor_s;

@@ -115,12 +115,20 @@ static const char *why_restricted(const struct tk_policy_view *view, const struc
 bool tk_check_restrictions(struct tk_request *request)
 {
         const char *reason = why_restricted(&request->key.view, request->ask);
+        if (!reason)
+                reason = request->ask->route_refusal;
         if (reason)
                 request->answer->reason = reason;
         return !reason;
 }
 
 /* ---- scopes ---- */
+
+static bool grants(const struct tk_policy_view *view, uint32_t bit)
+{
+        uint32_t word = bit / 64;
+        return word < view->policy->scope_words && (view->scope_words[word] >> bit % 64 & 1);
+}
 
 static bool has_pattern(const struct tk_request *request, struct tk_str text)
 {
@@ -131,8 +139,12 @@ static bool has_pattern(const struct tk_request *request, struct tk_str text)
                 return false;
 
         const struct tk_format_pattern *pattern = tk_area_at(area, ref, 1);
-        uint32_t word = pattern->bit / 64;
-        return word < policy->scope_words && (request->key.view.scope_words[word] >> pattern->bit % 64 & 1);
+        if (grants(&request->key.view, pattern->bit))
+                return true;
+        for (uint32_t i = 0; i < request->answer->role_count; i++)
+                if (grants(&request->roles[i], pattern->bit))
+                        return true;
+        return false;
 }
 
 /* A name is granted by itself, by `resource:*`, or by `*`: the patterns that tk_scope_covers() covers it with. */
@@ -156,8 +168,12 @@ static bool has_scope(void *context, struct tk_str name)
         return tk_request_has_scope(context, name);
 }
 
+static bool meets(struct tk_request *request, const struct tk_scope_expr *scope)
+{
+        return !scope || scope->op_count == 0 || tk_scope_expr_eval(scope, has_scope, request);
+}
+
 bool tk_check_scope(struct tk_request *request)
 {
-        const struct tk_scope_expr *scope = request->ask->scope;
-        return !scope || scope->op_count == 0 || tk_scope_expr_eval(scope, has_scope, request);
+        return meets(request, request->ask->scope) && meets(request, request->ask->route_scope);
 }

@@ -4,6 +4,7 @@
  * meanwhile. Never repairs.
  */
 #include "gate/publisher.h"
+#include "gate/route_table.h"
 
 #include "core/alloc.h"
 
@@ -41,7 +42,7 @@ static const char *check_texts(const struct tk_policy_view *view)
  * extent_lines.
  */
 #define MARK_EXTENT_SHIFT 4
-_Static_assert(TK_RECORD_ROUTE < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
+_Static_assert(TK_RECORD_ROUTE_TERMS < 1 << MARK_EXTENT_SHIFT, "a kind is the low half of a mark");
 
 /*
  * Bounds, taken once as nobody publishes meanwhile, and the marks of the arena: with them a line of `keys` is
@@ -56,6 +57,15 @@ struct survey {
         uint64_t policy_lines, subscription_lines, meter_lines, key_home_lines, subscription_home_lines;
 };
 
+/* Roles are published before the policies that name them, so their marks are there. */
+static const char *check_roles(const struct survey *survey, const struct tk_policy_view *view)
+{
+        for (uint32_t i = 0; i < view->policy->role_count; i++)
+                if (view->roles[i] >= survey->policy_lines || survey->marks[view->roles[i]] != TK_RECORD_ROLE)
+                        return "policy: a role is out of bounds";
+        return NULL;
+}
+
 static const char *mark_policy(struct survey *survey, uint32_t ref, enum tk_record_kind kind)
 {
         struct tk_policy_view view;
@@ -64,6 +74,8 @@ static const char *mark_policy(struct survey *survey, uint32_t ref, enum tk_reco
         survey->marks[ref] =
                 (uint8_t)((unsigned)kind | (unsigned)view.policy->extent_lines << MARK_EXTENT_SHIFT);
         const char *why = check_limits(&view);
+        if (!why)
+                why = check_roles(survey, &view);
         return why ? why : check_texts(&view);
 }
 
@@ -72,7 +84,9 @@ static bool environment_sound(struct tk_area *area, uint32_t ref)
         const struct tk_format_environment *environment = tk_policy_environment(area, ref);
         uint32_t state = environment ? atomic_load(&environment->state) : 0;
         struct tk_str text;
+        uint32_t routes = environment ? atomic_load(&environment->routes) : 0;
         return (state == TK_LINE_ACTIVE || state == TK_LINE_SUSPENDED) &&
+               (routes == 0 || tk_route_node(area, routes)) &&
                tk_policy_text(&environment->head, environment->api, &text) &&
                tk_policy_text(&environment->head, environment->name, &text);
 }
@@ -91,6 +105,15 @@ static bool pattern_sound(struct tk_area *area, uint32_t ref)
         struct tk_str text;
         return pattern && pattern->bit < TK_POLICY_PATTERNS_MAX &&
                tk_policy_text(&pattern->head, pattern->text, &text);
+}
+
+static bool role_sound(struct tk_area *area, uint32_t ref)
+{
+        const struct tk_format_role *role = tk_policy_role(area, ref);
+        struct tk_policy_view view;
+        struct tk_str text;
+        return role && tk_policy_role_view(area, role, &view) &&
+               tk_policy_text(&role->head, role->name, &text);
 }
 
 /*
@@ -126,6 +149,16 @@ static const char *mark_record(struct survey *survey, uint32_t ref, enum tk_reco
                 return consumer_sound(area, ref) ? NULL : "policy: a consumer is damaged";
         case TK_RECORD_PATTERN:
                 return pattern_sound(area, ref) ? NULL : "policy: a scope pattern is damaged";
+        case TK_RECORD_ROLE:
+                return role_sound(area, ref) ? NULL : "policy: a role is damaged";
+        case TK_RECORD_ROUTE_NODE:
+                return tk_route_node_sound(area, ref) ? NULL : "policy: a node of routes is damaged";
+        case TK_RECORD_ROUTE_END:
+                return tk_route_end_sound(area, ref) ? NULL : "policy: the end of a route is damaged";
+        case TK_RECORD_ROUTE_TERMS:
+                return tk_route_terms(area, ref, &(struct tk_matched_route){0})
+                               ? NULL
+                               : "policy: the terms of a route are damaged";
         case TK_RECORD_ROUTE:
                 return route_sound(survey, ref) ? NULL : "policy: a route is damaged";
         }

@@ -164,14 +164,60 @@ static void write_refused_by(struct tk_json_writer *writer, const struct tk_answ
         tk_json_text(writer, limit ? limit->name : TK_STR_NONE);
 }
 
-static void write_scopes(struct tk_json_writer *writer, struct tk_str scopes)
+static void write_list(struct tk_json_writer *writer, struct tk_str scopes)
 {
-        tk_json_open(writer, '[');
         while (scopes.len > 0) {
                 struct tk_str scope;
                 tk_str_cut(scopes, ' ', &scope, &scopes);
                 tk_json_text(writer, scope);
         }
+}
+
+/* Whether the space-separated list has it. */
+static bool lists(struct tk_str scopes, struct tk_str wanted)
+{
+        while (scopes.len > 0) {
+                struct tk_str scope;
+                tk_str_cut(scopes, ' ', &scope, &scopes);
+                if (tk_str_equal(scope, wanted))
+                        return true;
+        }
+        return false;
+}
+
+/* Whether the key, or a role before this one, grants it already. */
+static bool told(const struct tk_answer *answer, uint32_t role, struct tk_str scope)
+{
+        bool known = lists(answer->scopes, scope);
+        for (uint32_t i = 0; i < role && !known; i++)
+                known = lists(answer->roles[i].scopes, scope);
+        return known;
+}
+
+static void write_role_scopes(struct tk_json_writer *writer, const struct tk_answer *answer, uint32_t role)
+{
+        struct tk_str rest = answer->roles[role].scopes, scope;
+        while (rest.len > 0) {
+                tk_str_cut(rest, ' ', &scope, &rest);
+                if (!told(answer, role, scope))
+                        tk_json_text(writer, scope);
+        }
+}
+
+/* All that the key may do, each once; and by which roles, where it has any. */
+static void write_granted(struct tk_json_writer *writer, const struct tk_answer *answer)
+{
+        tk_json_open(writer, '[');
+        write_list(writer, answer->scopes);
+        for (uint32_t i = 0; i < answer->role_count; i++)
+                write_role_scopes(writer, answer, i);
+        tk_json_close(writer, ']');
+        if (answer->role_count == 0)
+                return;
+        TK_JSON_NAME(writer, "roles");
+        tk_json_open(writer, '[');
+        for (uint32_t i = 0; i < answer->role_count; i++)
+                tk_json_text(writer, answer->roles[i].name);
         tk_json_close(writer, ']');
 }
 
@@ -198,7 +244,7 @@ static void write_owner(struct tk_json_writer *writer, const struct tk_answer *a
         TK_JSON_NAME(writer, "environment");
         tk_json_text(writer, answer->environment);
         TK_JSON_NAME(writer, "scopes");
-        write_scopes(writer, answer->scopes);
+        write_granted(writer, answer);
         TK_JSON_NAME(writer, "expires_at");
         tk_json_time(writer, answer->expires_s);
 }
@@ -214,12 +260,31 @@ static void write_nobody(struct tk_json_writer *writer)
         TK_JSON_NAME(writer, "environment");
         tk_json_null(writer);
         TK_JSON_NAME(writer, "scopes");
-        write_scopes(writer, TK_STR_NONE);
+        tk_json_open(writer, '[');
+        tk_json_close(writer, ']');
         TK_JSON_NAME(writer, "expires_at");
         tk_json_null(writer);
 }
 
-void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer)
+static void write_route(struct tk_json_writer *writer, const struct tk_verify_route *route)
+{
+        TK_JSON_NAME(writer, "route");
+        if (route->result != TK_ROUTE_MATCHED) {
+                tk_json_null(writer);
+                return;
+        }
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "id");
+        write_id(writer, TK_ID_ROUTE, route->found.id);
+        TK_JSON_NAME(writer, "method");
+        tk_json_text(writer, route->found.method);
+        TK_JSON_NAME(writer, "path");
+        tk_json_text(writer, route->found.path);
+        tk_json_close(writer, '}');
+}
+
+void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answer,
+                     const struct tk_verify_route *route)
 {
         tk_json_open(writer, '{');
         TK_JSON_NAME(writer, "code");
@@ -241,6 +306,8 @@ void tk_answer_write(struct tk_json_writer *writer, const struct tk_answer *answ
                 tk_json_u64(writer, tk_answer_seconds(answer->retry_after_ns));
         else
                 tk_json_null(writer);
+        if (route->asked)
+                write_route(writer, route);
         tk_json_close(writer, '}');
 }
 
@@ -257,4 +324,16 @@ void tk_answer_headers(struct tk_request *request, const struct tk_answer *answe
                 tk_reply_header(request, "RateLimit-Policy", policy);
         if (tk_field_rate_limit(answer, left, TK_FIELD_BYTES) > 0)
                 tk_reply_header(request, "RateLimit", left);
+}
+
+/* 8 roles of 64 scopes, and what else there can be. */
+#define LARGE_BYTES 65536
+
+bool tk_answer_enlarge(struct tk_request *request, struct tk_json_writer *writer)
+{
+        char *buffer = tk_arena_alloc(&request->arena, LARGE_BYTES);
+        if (!buffer)
+                return false;
+        *writer = tk_json_writer_init(buffer, LARGE_BYTES);
+        return true;
 }

@@ -135,13 +135,22 @@ static bool bearer_key(struct tk_str header, struct tk_str *ret_key)
 }
 
 /* The caller's texts live in the request or in the gate. */
-static void name_caller(struct tk_request *request, const struct tk_answer *answer)
+static enum tk_err name_caller(struct tk_request *request, const struct tk_answer *answer)
 {
         tk_id_format(TK_ID_KEY, answer->key_id, request->actor);
         request->caller.actor = tk_str_from(request->actor);
         request->caller.source = tk_str_from(request->peer->source);
         request->caller.scopes = answer->scopes;
         request->caller.only_apis = tk_service_only_apis(request->service, answer->key_id);
+        for (uint32_t i = 0; i < answer->role_count; i++) {
+                struct tk_str all =
+                        tk_arena_printf(&request->arena, "%.*s %.*s", TK_STR_ARG(request->caller.scopes),
+                                        TK_STR_ARG(answer->roles[i].scopes));
+                if (!all.ptr)
+                        return TK_NOMEM;
+                request->caller.scopes = all;
+        }
+        return TK_OK;
 }
 
 static enum tk_err check_key(struct tk_request *request)
@@ -174,10 +183,8 @@ static enum tk_err check_key(struct tk_request *request)
         struct tk_answer answer;
         tk_gate_decide(server->gate, &ask, &answer);
         tk_metrics_decided(&server->metrics, TK_FRONT_ADMIN, answer.code);
-        if (answer.code == TK_CODE_valid) {
-                name_caller(request, &answer);
-                return TK_OK;
-        }
+        if (answer.code == TK_CODE_valid)
+                return name_caller(request, &answer);
         err = refuse(request, &answer);
         note_refused(request, &answer);
         return err;

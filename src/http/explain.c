@@ -5,6 +5,7 @@
 #include "http/answer.h"
 #include "http/handlers.h"
 #include "http/reply.h"
+#include "http/route_words.h"
 #include "http/server_state.h"
 #include "http/verify.h"
 
@@ -35,6 +36,40 @@ static void write_check(struct tk_json_writer *writer, const struct tk_check *ch
         tk_json_close(writer, '}');
 }
 
+/* Which route the request was taken for, and why. */
+static void write_route(struct tk_json_writer *writer, const struct tk_verify_route *route)
+{
+        TK_JSON_NAME(writer, "route");
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "result");
+        tk_json_plain(writer, tk_str_from(tk_route_words(route->result)->name));
+        TK_JSON_NAME(writer, "detail");
+        tk_json_plain(writer, tk_str_from(tk_route_words(route->result)->detail));
+        if (route->result == TK_ROUTE_MATCHED) {
+                TK_JSON_NAME(writer, "scope");
+                tk_json_text(writer, route->found.scope_text);
+                TK_JSON_NAME(writer, "cost");
+                tk_json_u64(writer, route->found.cost);
+        }
+        tk_json_close(writer, '}');
+}
+
+static void write_explanation(struct tk_json_writer *writer, const struct tk_explanation *explanation,
+                              const struct tk_verify_route *route)
+{
+        tk_json_open(writer, '{');
+        TK_JSON_NAME(writer, "answer");
+        tk_answer_write(writer, &explanation->answer, route);
+        TK_JSON_NAME(writer, "checks");
+        tk_json_open(writer, '[');
+        for (uint32_t i = 0; i < explanation->check_count; i++)
+                write_check(writer, &explanation->checks[i]);
+        tk_json_close(writer, ']');
+        if (route->asked)
+                write_route(writer, route);
+        tk_json_close(writer, '}');
+}
+
 /* The gate never sees two keys; its explanation of none is the one to start from. */
 static void explain_keys_differ(struct tk_gate *gate, struct tk_ask ask,
                                 struct tk_explanation *ret_explanation)
@@ -54,8 +89,9 @@ enum tk_err tk_http_explain(struct tk_request *request)
         struct tk_gate *gate = request->server->gate;
         struct tk_question question;
         struct tk_ask ask;
+        struct tk_verify_route route;
         bool keys_differ;
-        enum tk_err err = tk_verify_prepare(request, &question, &ask, &keys_differ);
+        enum tk_err err = tk_verify_prepare(request, &question, &ask, &route, &keys_differ);
         if (err != TK_OK)
                 return err;
         struct tk_explanation explanation;
@@ -66,14 +102,8 @@ enum tk_err tk_http_explain(struct tk_request *request)
 
         struct tk_json_writer writer =
                 tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));
-        tk_json_open(&writer, '{');
-        TK_JSON_NAME(&writer, "answer");
-        tk_answer_write(&writer, &explanation.answer);
-        TK_JSON_NAME(&writer, "checks");
-        tk_json_open(&writer, '[');
-        for (uint32_t i = 0; i < explanation.check_count; i++)
-                write_check(&writer, &explanation.checks[i]);
-        tk_json_close(&writer, ']');
-        tk_json_close(&writer, '}');
+        write_explanation(&writer, &explanation, &route);
+        if (writer.overflow && tk_answer_enlarge(request, &writer))
+                write_explanation(&writer, &explanation, &route);
         return tk_reply_written(request, &writer);
 }

@@ -29,6 +29,17 @@ struct tk_request;
         X(scope_create)                                                                                      \
         X(scope_get)                                                                                         \
         X(scope_update)                                                                                      \
+        X(role_list)                                                                                         \
+        X(role_create)                                                                                       \
+        X(role_get)                                                                                          \
+        X(role_update)                                                                                       \
+        X(role_delete)                                                                                       \
+        X(route_list)                                                                                        \
+        X(route_create)                                                                                      \
+        X(route_match)                                                                                       \
+        X(route_get)                                                                                         \
+        X(route_update)                                                                                      \
+        X(route_delete)                                                                                      \
         X(plan_list)                                                                                         \
         X(plan_create)                                                                                       \
         X(plan_get)                                                                                          \

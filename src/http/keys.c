@@ -14,6 +14,7 @@
 #define KEY_CHANGE_MEMBERS                                                                                   \
         {"name", tk_json_read_text, offsetof(struct tk_input_key, name), false},                             \
                 {"scopes", tk_json_read_texts, offsetof(struct tk_input_key, scopes), false},                \
+                {"roles", tk_json_read_texts, offsetof(struct tk_input_key, roles), false},                  \
                 {"limits", tk_json_read_limits, offsetof(struct tk_input_key, limits), false},               \
                 {"restrictions", tk_json_read_restrictions, 0, false},                                       \
                 {"not_before", tk_json_read_time, offsetof(struct tk_input_key, not_before), false},         \

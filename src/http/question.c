@@ -290,7 +290,29 @@ static enum tk_err read_cost(struct reading *reading)
                 return invalid(reading, "/cost", "use a whole number from 0 to 1000000000000",
                                "it is not a whole number from 0 to 1000000000000");
         reading->question->cost = cost;
+        reading->question->cost_given = true;
         return TK_OK;
+}
+
+static enum tk_err read_match_route(struct reading *reading)
+{
+        skip_space(reading);
+        reading->question->match_route = take_word(reading, TK_STR("true"));
+        if (reading->question->match_route || take_word(reading, TK_STR("false")))
+                return TK_OK;
+        return invalid(reading, "/match_route", "use true or false", "it is not true or false");
+}
+
+static enum tk_err read_unknown_route(struct reading *reading)
+{
+        struct tk_str text;
+        enum tk_err err = member_text(reading, "/unknown_route", &text);
+        if (err != TK_OK)
+                return err;
+        reading->question->pass_unknown_route = tk_str_equal(text, TK_STR("pass"));
+        if (reading->question->pass_unknown_route || tk_str_equal(text, TK_STR("refuse")))
+                return TK_OK;
+        return invalid(reading, "/unknown_route", "use refuse or pass", "it is neither refuse nor pass");
 }
 
 static enum tk_err scope_expression(struct reading *reading)
@@ -371,6 +393,8 @@ static const struct {
         {TK_STR("ip"), read_ip},
         {TK_STR("origin"), read_origin},
         {TK_STR("cost"), read_cost},
+        {TK_STR("match_route"), read_match_route},
+        {TK_STR("unknown_route"), read_unknown_route},
 };
 #define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))
 
@@ -380,9 +404,11 @@ static enum tk_err unknown_member(const struct reading *reading, struct tk_str n
 {
         char field[sizeof(reading->fault->field)];
         snprintf(field, sizeof(field), "/%.*s", (int)(name.len < 80 ? name.len : 80), name.ptr);
-        return tk_fault_set(reading->fault, TK_FAULT_unknown_field, field,
-                            "use only key, api, environment, scope, method, path, ip, origin, cost",
-                            "there is no such member here");
+        return tk_fault_set(
+                reading->fault, TK_FAULT_unknown_field, field,
+                "use only key, api, environment, scope, method, path, ip, origin, cost, match_route, "
+                "unknown_route",
+                "there is no such member here");
 }
 
 static enum tk_err given_twice(const struct reading *reading, struct tk_str name)
@@ -431,6 +457,21 @@ static enum tk_err read_object(struct reading *reading)
         }
 }
 
+/* A request without a method or a path is for no route that one could know of. */
+static enum tk_err check_route(const struct reading *reading)
+{
+        const struct tk_question *question = reading->question;
+        if (question->match_route && !question->method.ptr)
+                return invalid(reading, "/method", "give the request's method, for match_route",
+                               "it is missing");
+        if (question->match_route && !question->path.ptr)
+                return invalid(reading, "/path", "give the request's path, for match_route", "it is missing");
+        if (question->pass_unknown_route && !question->match_route)
+                return invalid(reading, "/unknown_route", "give match_route: true as well, or leave it out",
+                               "it says what to do where a route is looked for");
+        return TK_OK;
+}
+
 enum tk_err tk_question_read(char *json, size_t len, struct tk_question *ret_question, struct tk_fault *fault)
 {
         struct tk_question *question = ret_question;
@@ -438,6 +479,7 @@ enum tk_err tk_question_read(char *json, size_t len, struct tk_question *ret_que
         question->environment = TK_STR("production");
         question->ip = (struct tk_ip){0};
         question->cost = 1;
+        question->cost_given = question->match_route = question->pass_unknown_route = false;
         question->scope.op_count = 0; /* the rest of it, some 1.5 KiB, is read only up to here */
         struct reading reading = {
                 .start = json, .at = json, .end = json + len, .question = question, .fault = fault};
@@ -449,5 +491,5 @@ enum tk_err tk_question_read(char *json, size_t len, struct tk_question *ret_que
                 return malformed(&reading, "something after the object");
         if (!question->api.ptr)
                 return invalid(&reading, "/api", "say which API the key is for", "it is missing");
-        return TK_OK;
+        return check_route(&reading);
 }

@@ -16,6 +16,9 @@ struct tk_question {
         struct tk_str method;                /* upper case */
         struct tk_str path, origin;
         struct tk_ip ip;
+        bool match_route;        /* find the route of method and path, which were given then */
+        bool pass_unknown_route; /* a request that is for no route is not refused for that */
+        bool cost_given;
         uint64_t cost;              /* 1 when not given */
         struct tk_scope_expr scope; /* op_count 0: nothing is required */
 };

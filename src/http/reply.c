@@ -47,7 +47,7 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
 {
         if (writer->overflow)
                 return TK_CORRUPT; /* scratch has room for the longest there can be */
-        tk_reply_bytes(request, MHD_HTTP_OK, JSON_TYPE, request->reply.scratch, writer->len);
+        tk_reply_bytes(request, MHD_HTTP_OK, JSON_TYPE, writer->buffer, writer->len);
         return TK_OK;
 }
 

@@ -31,7 +31,7 @@ enum tk_err tk_reply_issued(struct tk_request *request, json_t *json, uint64_t v
 enum tk_err tk_reply_page(struct tk_request *request, json_t *items, size_t count, struct tk_page page,
                           uint64_t last_id);
 
-/* 200, with what was written into request->reply.scratch. */
+/* 200, with what was written into request->reply.scratch, or into the request's arena. */
 enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_writer *writer);
 /* Bytes that are static or in the request. */
 void tk_reply_bytes(struct tk_request *request, unsigned status, const char *content_type, char *bytes,

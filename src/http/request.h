@@ -16,7 +16,7 @@
 
 #include <microhttpd.h>
 
-#define TK_PATH_PARAMS_MAX    2
+#define TK_PATH_PARAMS_MAX    3
 #define TK_REPLY_HEADERS_MAX  6
 #define TK_BODY_INLINE_BYTES  2048
 /* Room for the longest answer of verify (64 scopes, 16 limits) and the longest problem document. */

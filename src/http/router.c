@@ -51,6 +51,19 @@ static const struct tk_route routes[] = {
         ADMIN("GET", "apis/{api}/scopes/{scope}", "apis:read", WORKER, scope_get),
         ADMIN("PATCH", "apis/{api}/scopes/{scope}", "apis:write", WORKER, scope_update),
 
+        ADMIN("GET", "apis/{api}/roles", "apis:read", WORKER, role_list),
+        ADMIN("POST", "apis/{api}/roles", "apis:write", WORKER, role_create),
+        ADMIN("GET", "apis/{api}/roles/{role}", "apis:read", WORKER, role_get),
+        ADMIN("PATCH", "apis/{api}/roles/{role}", "apis:write", WORKER, role_update),
+        ADMIN("DELETE", "apis/{api}/roles/{role}", "apis:write", WORKER, role_delete),
+
+        ADMIN("GET", ENVIRONMENT "/routes", "apis:read", WORKER, route_list),
+        ADMIN("POST", ENVIRONMENT "/routes", "apis:write", WORKER, route_create),
+        ADMIN("GET", ENVIRONMENT "/match", "apis:read", WORKER, route_match),
+        ADMIN("GET", ENVIRONMENT "/routes/{route}", "apis:read", WORKER, route_get),
+        ADMIN("PATCH", ENVIRONMENT "/routes/{route}", "apis:write", WORKER, route_update),
+        ADMIN("DELETE", ENVIRONMENT "/routes/{route}", "apis:write", WORKER, route_delete),
+
         ADMIN("GET", "apis/{api}/plans", "plans:read", WORKER, plan_list),
         ADMIN("POST", "apis/{api}/plans", "plans:write", WORKER, plan_create),
         ADMIN("GET", "apis/{api}/plans/{plan}", "plans:read", WORKER, plan_get),
@@ -129,11 +142,13 @@ static bool method_matches(const struct tk_route *route, const char *method)
         return strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0;
 }
 
-/* A path has one method, or GET with one that changes something. */
-static const char *allow_value(bool get, const char *other)
+/* A path has one method, or GET with one that changes something, or with PATCH and DELETE. */
+static const char *allow_value(bool get, bool delete, const char *other)
 {
         if (!get)
                 return other;
+        if (delete)
+                return "GET, HEAD, PATCH, DELETE";
         if (!other)
                 return "GET, HEAD";
         return strcmp(other, "POST") == 0 ? "GET, HEAD, POST" : "GET, HEAD, PATCH";
@@ -151,7 +166,7 @@ static bool is_literal(const char *path)
 enum tk_match tk_route_find(const char *method, const char *path, const struct tk_route **ret_route,
                             struct tk_str ret_params[], const char **ret_allow)
 {
-        bool get = false, path_known = false;
+        bool get = false, delete = false, path_known = false;
         const char *other = NULL;
         for (size_t i = 0; i < ROUTE_COUNT; i++) {
                 if (!path_matches(routes[i].path, path, ret_params))
@@ -165,11 +180,13 @@ enum tk_match tk_route_find(const char *method, const char *path, const struct t
                 path_known = true;
                 if (strcmp(routes[i].method, "GET") == 0)
                         get = true;
+                else if (strcmp(routes[i].method, "DELETE") == 0)
+                        delete = true;
                 else
                         other = routes[i].method;
         }
         if (!path_known)
                 return TK_MATCH_NO_PATH;
-        *ret_allow = allow_value(get, other);
+        *ret_allow = allow_value(get, delete, other);
         return TK_MATCH_NO_METHOD;
 }

@@ -8,6 +8,7 @@
 #include "http/answer.h"
 #include "http/handlers.h"
 #include "http/reply.h"
+#include "http/route_words.h"
 #include "http/server_state.h"
 
 #include <string.h>
@@ -70,8 +71,40 @@ static enum tk_err refuse_unreached(struct tk_request *request, struct tk_str ap
                             "your key acts on %.*s only", TK_STR_ARG(request->caller.only_apis));
 }
 
+/* Scope and limits of the route, beside what the question requires; its cost, unless the question has one. */
+static enum tk_err take_route(struct tk_request *request, const struct tk_question *question,
+                              struct tk_ask *ask, struct tk_verify_route *ret_route)
+{
+        struct tk_matched_route *found = &ret_route->found;
+        ret_route->asked = question->match_route;
+        if (!question->match_route)
+                return TK_OK;
+        ret_route->result = tk_gate_match_route(request->server->gate, ask->environment, question->method,
+                                                question->path, found);
+        switch (ret_route->result) {
+        case TK_ROUTE_MATCHED:
+                ask->route = found->route;
+                ask->route_scope = &found->scope;
+                ask->cost = question->cost_given ? question->cost : found->cost;
+                return TK_OK;
+        case TK_ROUTE_UNKNOWN:
+                if (question->pass_unknown_route)
+                        return TK_OK;
+                break;
+        case TK_ROUTE_AMBIGUOUS:
+        case TK_ROUTE_MALFORMED:
+                break;
+        case TK_ROUTE_UNAVAILABLE:
+                return tk_fault_set(&request->fault, TK_FAULT_unavailable, "", "see /readyz", "%s",
+                                    tk_route_words(ret_route->result)->detail);
+        }
+        ask->route_refusal = tk_route_words(ret_route->result)->detail;
+        return TK_OK;
+}
+
 enum tk_err tk_verify_prepare(struct tk_request *request, struct tk_question *ret_question,
-                              struct tk_ask *ret_ask, bool *ret_keys_differ)
+                              struct tk_ask *ret_ask, struct tk_verify_route *ret_route,
+                              bool *ret_keys_differ)
 {
         enum tk_err err =
                 tk_question_read(request->body.bytes, request->body.len, ret_question, &request->fault);
@@ -97,7 +130,7 @@ enum tk_err tk_verify_prepare(struct tk_request *request, struct tk_question *re
                 .ip = ret_question->ip,
                 .cost = ret_question->cost,
         };
-        return TK_OK;
+        return take_route(request, ret_question, ret_ask, ret_route);
 }
 
 void tk_verify_keys_differ(struct tk_answer *ret_answer)
@@ -110,13 +143,25 @@ void tk_verify_keys_differ(struct tk_answer *ret_answer)
         ret_answer->refused_by = 0;
 }
 
+static enum tk_err reply_with(struct tk_request *request, const struct tk_answer *answer,
+                              const struct tk_verify_route *route)
+{
+        struct tk_json_writer writer =
+                tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));
+        tk_answer_write(&writer, answer, route);
+        if (writer.overflow && tk_answer_enlarge(request, &writer))
+                tk_answer_write(&writer, answer, route);
+        return tk_reply_written(request, &writer);
+}
+
 enum tk_err tk_http_verify(struct tk_request *request)
 {
         struct tk_question question;
         struct tk_ask ask;
         struct tk_answer answer;
+        struct tk_verify_route route;
         bool keys_differ;
-        enum tk_err err = tk_verify_prepare(request, &question, &ask, &keys_differ);
+        enum tk_err err = tk_verify_prepare(request, &question, &ask, &route, &keys_differ);
         if (err != TK_OK)
                 return err;
         if (keys_differ)
@@ -128,10 +173,7 @@ enum tk_err tk_http_verify(struct tk_request *request)
                 return tk_fault_set(&request->fault, TK_FAULT_unavailable, "", "see /readyz", "%s",
                                     answer.reason ? answer.reason : tk_code_text(answer.code));
 
-        struct tk_json_writer writer =
-                tk_json_writer_init(request->reply.scratch, sizeof(request->reply.scratch));
-        tk_answer_write(&writer, &answer);
-        err = tk_reply_written(request, &writer);
+        err = reply_with(request, &answer, &route);
         if (err == TK_OK)
                 tk_answer_headers(request, &answer);
         return err;

@@ -214,11 +214,13 @@ static const char *const object_names[] = {
         [TK_OBJECT_SCOPE] = "scope",       [TK_OBJECT_PLAN] = "plan",
         [TK_OBJECT_CONSUMER] = "consumer", [TK_OBJECT_SUBSCRIPTION] = "subscription",
         [TK_OBJECT_KEY] = "key",           [TK_OBJECT_PEPPER] = "pepper",
+        [TK_OBJECT_ROLE] = "role",         [TK_OBJECT_ROUTE] = "route",
 };
 
 static bool object_known(enum tk_object object)
 {
-        return object >= TK_OBJECT_API && object <= TK_OBJECT_PEPPER;
+        return object >= TK_OBJECT_API && object < sizeof object_names / sizeof *object_names &&
+               object_names[object] != NULL;
 }
 
 static bool change_ok(const struct tk_change *change)

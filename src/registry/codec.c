@@ -259,6 +259,70 @@ enum tk_err tk_only_apis_decode(struct tk_str text, struct tk_arena *arena,
         return list_decode(text, TK_ONLY_APIS_MAX, arena, ret_apis, ret_count);
 }
 
+/* ---- roles of a key ---- */
+
+enum tk_err tk_key_roles_encode(const struct tk_key_role *roles, uint32_t count, struct tk_arena *arena,
+                                struct tk_str *ret_text)
+{
+        json_t *object;
+
+        if (count > TK_KEY_ROLES_MAX)
+                return TK_INVALID;
+        if (count == 0) {
+                *ret_text = EMPTY_OBJECT;
+                return TK_OK;
+        }
+        object = json_object();
+        for (uint32_t i = 0; i < count; i++) {
+                if (!tk_text_storable(roles[i].name) || roles[i].id > INT64_MAX) {
+                        json_decref(object);
+                        return TK_INVALID;
+                }
+                if (json_object_setn_new(object, roles[i].name.ptr, roles[i].name.len,
+                                         json_integer((json_int_t)roles[i].id)) != 0) {
+                        json_decref(object);
+                        return TK_NOMEM;
+                }
+        }
+        return dump(object, arena, ret_text);
+}
+
+static enum tk_err role_from_json(const char *name, const json_t *id, struct tk_arena *arena,
+                                  struct tk_key_role *ret_role)
+{
+        if (!json_is_integer(id) || json_integer_value(id) <= 0)
+                return TK_CORRUPT;
+        ret_role->id = (uint64_t)json_integer_value(id);
+        ret_role->name = tk_arena_copy(arena, tk_str_from(name));
+        return ret_role->name.ptr != NULL ? TK_OK : TK_NOMEM;
+}
+
+enum tk_err tk_key_roles_decode(struct tk_str text, struct tk_arena *arena,
+                                struct tk_key_role ret_roles[TK_KEY_ROLES_MAX], uint32_t *ret_count)
+{
+        json_t *object, *id;
+        const char *name;
+        uint32_t count = 0;
+        enum tk_err err = TK_OK;
+
+        *ret_count = 0;
+        if (tk_str_equal(text, EMPTY_OBJECT))
+                return TK_OK;
+        object = load(text);
+        if (!json_is_object(object) || json_object_size(object) > TK_KEY_ROLES_MAX)
+                err = TK_CORRUPT;
+        else
+                json_object_foreach(object, name, id)
+                {
+                        if (err == TK_OK)
+                                err = role_from_json(name, id, arena, &ret_roles[count++]);
+                }
+        json_decref(object);
+        if (err == TK_OK)
+                *ret_count = count;
+        return err;
+}
+
 /* ---- restrictions ---- */
 
 static json_t *cidrs_to_json(const struct tk_cidr *cidrs, uint32_t count)

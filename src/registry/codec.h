@@ -5,6 +5,7 @@
  * limits        [{"kind":"rate","period":"fixed","anchored":false,"limit":100,"burst":100,"length_s":60,"name":"calls"}]
  *               and "shadow":true where it is not enforced
  * scopes        ["forecast:read"]
+ * roles         {"reader":3}, names and ids, in the order of the names
  * restrictions  {"cidrs":["192.0.2.0/24"],"origins":[],"methods":["GET"],"paths":[]}, members that are empty left out
  */
 #ifndef TK_REGISTRY_CODEC_H
@@ -35,6 +36,10 @@ enum tk_err tk_only_apis_encode(const struct tk_str *apis, uint32_t count, struc
                                 struct tk_str *ret_text);
 enum tk_err tk_only_apis_decode(struct tk_str text, struct tk_arena *arena,
                                 struct tk_str ret_apis[TK_ONLY_APIS_MAX], uint32_t *ret_count);
+enum tk_err tk_key_roles_encode(const struct tk_key_role *roles, uint32_t count, struct tk_arena *arena,
+                                struct tk_str *ret_text);
+enum tk_err tk_key_roles_decode(struct tk_str text, struct tk_arena *arena,
+                                struct tk_key_role ret_roles[TK_KEY_ROLES_MAX], uint32_t *ret_count);
 
 enum tk_err tk_restrictions_encode(const struct tk_restrictions *restrictions, struct tk_arena *arena,
                                    struct tk_str *ret_text);

@@ -5,6 +5,7 @@
 #include "registry/by_api.h"
 #include "registry/change.h"
 #include "registry/codec.h"
+#include "registry/key_roles.h"
 #include "registry/query.h"
 
 #include "core/key.h"
@@ -16,28 +17,29 @@
         "k.generation,"                                                                                      \
         " k.pepper_version, k.imported, k.digest, k.name, k.hint, k.scopes, k.limits, k.restrictions,"       \
         " k.metadata, k.not_before_s, k.expires_s, k.created_s, k.updated_s, k.revoked_s, k.created_by,"     \
-        " k.revoke_reason, k.only_apis FROM keys k JOIN environments e ON e.id = k.environment_id"           \
+        " k.revoke_reason, k.only_apis, k.roles FROM keys k JOIN environments e ON e.id = k.environment_id"  \
         " JOIN apis a ON a.id = e.api_id JOIN consumers c ON c.id = k.consumer_id "
 
 static const char KEY_INSERT[] =
         "INSERT INTO keys (id, environment_id, consumer_id, state, generation, pepper_version, imported, "
         "digest,"
         " name, hint, scopes, limits, restrictions, metadata, not_before_s, expires_s, created_s, updated_s,"
-        " revoked_s, created_by, revoke_reason, only_apis) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+        " revoked_s, created_by, revoke_reason, only_apis, roles) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+        "?9, ?10, "
         "?11, ?12, "
         "?13,"
-        " ?14, ?15, ?16, ?17, ?17, ?18, ?19, ?20, ?21)";
+        " ?14, ?15, ?16, ?17, ?17, ?18, ?19, ?20, ?21, ?22)";
 static const char KEY_UPDATE[] =
         "UPDATE keys SET version = version + 1, state = ?3, name = ?4, scopes = ?5, limits = ?6,"
         " restrictions = ?7, metadata = ?8, not_before_s = ?9, expires_s = ?10, revoked_s = ?11,"
-        " revoke_reason = ?12, updated_s = ?13"
+        " revoke_reason = ?12, updated_s = ?13, roles = ?14"
         " WHERE id = ?1 AND version = ?2 AND (state <> 3 OR ?3 = 3) RETURNING version";
 static const char KEY_VERSION[] = "SELECT version FROM keys WHERE id = ?1";
 static const char KEY_GET[] = KEY_SELECT "WHERE k.id = ?1";
 
 /* The columns that are JSON text, encoded. */
 struct encoded {
-        struct tk_str scopes, limits, restrictions, only_apis;
+        struct tk_str scopes, limits, restrictions, only_apis, roles;
 };
 
 static enum tk_err encode(const struct tk_key *key, struct tk_arena *arena, struct encoded *ret)
@@ -50,6 +52,8 @@ static enum tk_err encode(const struct tk_key *key, struct tk_arena *arena, stru
                 err = tk_restrictions_encode(&key->restrictions, arena, &ret->restrictions);
         if (err == TK_OK)
                 err = tk_only_apis_encode(key->only_apis, key->only_api_count, arena, &ret->only_apis);
+        if (err == TK_OK)
+                err = tk_key_roles_encode(key->roles, key->role_count, arena, &ret->roles);
         return err;
 }
 
@@ -94,6 +98,7 @@ static enum tk_err insert(struct tk_txn *txn, const struct tk_key *key, const st
         tk_bind_text(&query, key->created_by);
         tk_bind_text(&query, key->revoke_reason);
         tk_bind_text(&query, encoded->only_apis);
+        tk_bind_text(&query, encoded->roles);
         return tk_query_run(&query);
 }
 
@@ -108,6 +113,8 @@ enum tk_err tk_key_create(struct tk_txn *txn, struct tk_key *key, const struct t
         err = encode(key, &scratch, &encoded);
         if (err == TK_OK)
                 err = insert(txn, key, &encoded, change->at_s);
+        if (err == TK_OK)
+                err = tk_key_roles_add(txn, key);
         tk_arena_fini(&scratch);
         if (err != TK_OK)
                 return err;
@@ -133,6 +140,7 @@ static enum tk_err update(struct tk_txn *txn, struct tk_key *key, const struct e
         tk_bind_i64(&query, key->revoked_s);
         tk_bind_text(&query, key->revoke_reason);
         tk_bind_i64(&query, at_s);
+        tk_bind_text(&query, encoded->roles);
         return tk_query_update(&query, KEY_VERSION, key->id, &key->version);
 }
 
@@ -146,6 +154,8 @@ enum tk_err tk_key_update(struct tk_txn *txn, struct tk_key *key, const struct t
         err = encode(key, &scratch, &encoded);
         if (err == TK_OK)
                 err = update(txn, key, &encoded, change->at_s);
+        if (err == TK_OK)
+                err = tk_key_roles_replace(txn, key);
         tk_arena_fini(&scratch);
         if (err != TK_OK)
                 return err;
@@ -186,6 +196,7 @@ static void read_row(struct tk_query *query, struct tk_arena *arena, void *recor
         key->revoke_reason = tk_take_text(query, arena);
         tk_query_fail(query,
                       tk_only_apis_decode(tk_take_view(query), arena, key->only_apis, &key->only_api_count));
+        tk_query_fail(query, tk_key_roles_decode(tk_take_view(query), arena, key->roles, &key->role_count));
 }
 
 enum tk_err tk_key_get(struct tk_txn *txn, uint64_t id, struct tk_arena *arena, struct tk_key *ret_key)

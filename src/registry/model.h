@@ -16,10 +16,13 @@
 #define TK_NAME_MAX         64
 #define TK_DESCRIPTION_MAX  512
 #define TK_METADATA_MAX     4096
-#define TK_LIMITS_MAX       8  /* on one plan, or on one key */
-#define TK_KEY_SCOPES_MAX   64 /* on one key */
-#define TK_RESTRICTIONS_MAX 32 /* of each sort on one key */
-#define TK_ONLY_APIS_MAX    16 /* that one admin key is bound to */
+#define TK_LIMITS_MAX       8    /* on one plan, or on one key */
+#define TK_KEY_SCOPES_MAX   64   /* on one key */
+#define TK_RESTRICTIONS_MAX 32   /* of each sort on one key */
+#define TK_ONLY_APIS_MAX    16   /* that one admin key is bound to */
+#define TK_KEY_ROLES_MAX    8    /* on one key */
+#define TK_ROLES_MAX        256  /* of one API */
+#define TK_ROUTES_MAX       1024 /* of one environment */
 
 enum tk_state {
         TK_STATE_ACTIVE = 1,
@@ -38,6 +41,8 @@ enum tk_object {
         TK_OBJECT_SUBSCRIPTION = 6,
         TK_OBJECT_KEY = 7,
         TK_OBJECT_PEPPER = 8,
+        TK_OBJECT_ROLE = 10,
+        TK_OBJECT_ROUTE = 11,
 };
 
 struct tk_api {
@@ -94,6 +99,36 @@ struct tk_subscription {
         int64_t created_s, updated_s;
 };
 
+/* A named set of scopes. */
+struct tk_role {
+        uint64_t id, version;
+        uint64_t api_id;
+        struct tk_str api_name; /* read only: joined */
+        struct tk_str name;     /* never changes */
+        struct tk_str description;
+        struct tk_str scopes[TK_KEY_SCOPES_MAX]; /* granted patterns, sorted, no duplicates; no roles */
+        uint32_t scope_count;
+        int64_t created_s, updated_s;
+        int64_t deleted_s; /* 0: it is there */
+};
+
+/* What requests of an environment need and cost. (http/router.h has the routes of our own API.) */
+struct tk_api_route {
+        uint64_t id, version;
+        uint64_t environment_id;
+        uint64_t api_id;                          /* read only: joined */
+        struct tk_str api_name, environment_name; /* read only: joined */
+        struct tk_str method;                     /* upper case, or `*`: any; never changes */
+        struct tk_str path;                       /* a template, core/path.h; never changes */
+        struct tk_str scope; /* an expression, core/scope.h; empty: nothing is required */
+        uint64_t cost;       /* units */
+        struct tk_limit_def limits[TK_LIMITS_MAX]; /* shared by all who use it */
+        uint32_t limit_count;
+        struct tk_str description;
+        int64_t created_s, updated_s;
+        int64_t deleted_s; /* 0: it is there */
+};
+
 /* Where a key may be used from and for. A list that is empty restricts nothing. */
 struct tk_restrictions {
         struct tk_cidr cidrs[TK_RESTRICTIONS_MAX];
@@ -102,6 +137,11 @@ struct tk_restrictions {
         struct tk_str methods[TK_RESTRICTIONS_MAX]; /* upper case */
         struct tk_str paths[TK_RESTRICTIONS_MAX];   /* templates, core/path.h */
         uint32_t cidr_count, origin_count, method_count, path_count;
+};
+
+struct tk_key_role {
+        uint64_t id;
+        struct tk_str name;
 };
 
 struct tk_key {
@@ -118,6 +158,8 @@ struct tk_key {
         struct tk_str hint;                      /* `tk_live_Ab3x` */
         struct tk_str scopes[TK_KEY_SCOPES_MAX]; /* granted patterns, sorted, no duplicates */
         uint32_t scope_count;
+        struct tk_key_role roles[TK_KEY_ROLES_MAX]; /* by name, no duplicates */
+        uint32_t role_count;
         struct tk_limit_def limits[TK_LIMITS_MAX]; /* the key's own */
         uint32_t limit_count;
         struct tk_restrictions restrictions;

@@ -55,7 +55,8 @@ void tk_registry_stats(const struct tk_registry *registry, struct tk_registry_st
 
 /*
  * Copy all that is committed, as of one moment, into a new file, while others read and write. The caller's thread; as long as the
- * disk takes. TK_FULL, TK_IO: nothing is left behind.
+ * disk takes. TK_FULL, TK_IO: nothing is left behind; so also TK_BUSY: an import of all or nothing was being carried out at that moment, and
+ * the copy would hold half of it.
  */
 enum tk_err tk_registry_copy(struct tk_registry *registry, const char *path);
 
@@ -143,6 +144,42 @@ enum tk_err tk_scope_find(struct tk_txn *txn, uint64_t api_id, struct tk_str nam
                           struct tk_scope *ret_scope);
 enum tk_err tk_scope_list(struct tk_txn *txn, uint64_t api_id, struct tk_page page, struct tk_arena *arena,
                           struct tk_scope **ret_scopes, size_t *ret_count);
+
+/*
+ * Roles. Unique in its API: name, of those that are not deleted. get: also one that is deleted, for the feed names it; find, list: not.
+ * delete: final; that no key has it is the caller's to see to (tk_role_key_ids).
+ */
+enum tk_err tk_role_create(struct tk_txn *txn, struct tk_role *role, const struct tk_change *change);
+enum tk_err tk_role_update(struct tk_txn *txn, struct tk_role *role, const struct tk_change *change);
+enum tk_err tk_role_delete(struct tk_txn *txn, struct tk_role *role, const struct tk_change *change);
+enum tk_err tk_role_get(struct tk_txn *txn, uint64_t id, struct tk_arena *arena, struct tk_role *ret_role);
+enum tk_err tk_role_find(struct tk_txn *txn, uint64_t api_id, struct tk_str name, struct tk_arena *arena,
+                         struct tk_role *ret_role);
+enum tk_err tk_role_list(struct tk_txn *txn, uint64_t api_id, struct tk_page page, struct tk_arena *arena,
+                         struct tk_role **ret_roles, size_t *ret_count);
+enum tk_err tk_role_count(struct tk_txn *txn, uint64_t api_id, uint64_t *ret_count);
+/* Keys that have the role and are not revoked. */
+enum tk_err tk_role_key_ids(struct tk_txn *txn, uint64_t role_id, struct tk_page page, struct tk_arena *arena,
+                            uint64_t **ret_ids, size_t *ret_count);
+
+/*
+ * Routes of an environment. Unique there: method and shape of the path (its parameters without their names), of those that are not
+ * deleted; TK_CONFLICT otherwise. get: also one that is deleted; find, list: not. TK_INVALID: a cost above TK_LIMIT_COST_MAX.
+ */
+enum tk_err tk_api_route_create(struct tk_txn *txn, struct tk_api_route *route,
+                                const struct tk_change *change);
+enum tk_err tk_api_route_update(struct tk_txn *txn, struct tk_api_route *route,
+                                const struct tk_change *change);
+enum tk_err tk_api_route_delete(struct tk_txn *txn, struct tk_api_route *route,
+                                const struct tk_change *change);
+enum tk_err tk_api_route_get(struct tk_txn *txn, uint64_t id, struct tk_arena *arena,
+                             struct tk_api_route *ret_route);
+/* By method and path, whatever its parameters are called. */
+enum tk_err tk_api_route_find(struct tk_txn *txn, uint64_t environment_id, struct tk_str method,
+                              struct tk_str path, struct tk_arena *arena, struct tk_api_route *ret_route);
+enum tk_err tk_api_route_list(struct tk_txn *txn, uint64_t environment_id, struct tk_page page,
+                              struct tk_arena *arena, struct tk_api_route **ret_routes, size_t *ret_count);
+enum tk_err tk_api_route_count(struct tk_txn *txn, uint64_t environment_id, uint64_t *ret_count);
 
 enum tk_err tk_plan_create(struct tk_txn *txn, struct tk_plan *plan, const struct tk_change *change);
 enum tk_err tk_plan_update(struct tk_txn *txn, struct tk_plan *plan, const struct tk_change *change);

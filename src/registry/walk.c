@@ -9,7 +9,7 @@
 
 #define KEY_ROWS                                                                                             \
         "SELECT id, environment_id, consumer_id, state, generation, pepper_version, imported, digest,"       \
-        " scopes, limits, restrictions, not_before_s, expires_s FROM keys "
+        " scopes, limits, restrictions, not_before_s, expires_s, roles FROM keys "
 
 static const char KEYS[] = KEY_ROWS "ORDER BY id";
 static const char KEYS_OF_CONSUMER[] =
@@ -18,8 +18,8 @@ static const char KEY_ONE[] = KEY_ROWS "WHERE id = ?1";
 /* The joins in this order: each is a look-up by a key, and the keys come in the order of their ids. */
 static const char KEY_SPAN[] =
         "SELECT k.id, k.environment_id, k.consumer_id, k.state, k.generation, k.pepper_version, k.imported,"
-        " k.digest, k.scopes, k.limits, k.restrictions, k.not_before_s, k.expires_s, e.api_id, c.state,"
-        " COALESCE(s.id, 0) FROM keys k CROSS JOIN environments e ON e.id = k.environment_id"
+        " k.digest, k.scopes, k.limits, k.restrictions, k.not_before_s, k.expires_s, k.roles, e.api_id,"
+        " c.state, COALESCE(s.id, 0) FROM keys k CROSS JOIN environments e ON e.id = k.environment_id"
         " CROSS JOIN consumers c ON c.id = k.consumer_id LEFT JOIN subscriptions s"
         " ON s.consumer_id = k.consumer_id AND s.environment_id = k.environment_id AND s.state <> 4"
         " WHERE k.id >= ?1 AND k.id < ?2 ORDER BY k.id";
@@ -41,6 +41,7 @@ static struct tk_key_row take_key(struct tk_query *query)
         row.restrictions = tk_take_view(query);
         row.not_before_s = tk_take_i64(query);
         row.expires_s = tk_take_i64(query);
+        row.roles = tk_take_view(query);
         return row;
 }
 

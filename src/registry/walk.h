@@ -24,6 +24,7 @@ struct tk_key_row {
         struct tk_digest digest;
         struct tk_str scopes, limits, restrictions; /* as codec.h reads them */
         int64_t not_before_s, expires_s;
+        struct tk_str roles; /* as codec.h reads them */
         const struct tk_key_owner *owner; /* NULL: this walk does not look at it */
 };
 typedef enum tk_err tk_key_row_fn(const struct tk_key_row *row, void *context);
@@ -52,6 +53,15 @@ enum tk_err tk_subscription_walk_plan(struct tk_txn *txn, uint64_t plan_id, tk_s
 /* The one row; TK_NOT_FOUND. */
 enum tk_err tk_subscription_walk_one(struct tk_txn *txn, uint64_t id, tk_subscription_row_fn *visit,
                                      void *context);
+
+/* Roles of all APIs, those too that were deleted: revoked keys may have them. */
+typedef enum tk_err tk_role_row_fn(const struct tk_role *role, void *context);
+enum tk_err tk_role_walk(struct tk_txn *txn, tk_role_row_fn *visit, void *context);
+
+/* The routes of an environment (0: of all) that were not deleted, in id order. */
+typedef enum tk_err tk_api_route_row_fn(const struct tk_api_route *route, void *context);
+enum tk_err tk_api_route_walk(struct tk_txn *txn, uint64_t environment_id, tk_api_route_row_fn *visit,
+                              void *context);
 
 struct tk_consumer_row {
         uint64_t id;

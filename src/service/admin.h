@@ -10,8 +10,8 @@
 #define TK_ADMIN_TAG         "admin"
 
 #define TK_ADMIN_SCOPES(X)                                                                                   \
-        X("apis:read", "read APIs, environments and scopes")                                                 \
-        X("apis:write", "create and change APIs, environments and scopes")                                   \
+        X("apis:read", "read APIs, environments, scopes, roles and routes")                                  \
+        X("apis:write", "create and change APIs, environments, scopes, roles and routes")                    \
         X("plans:read", "read plans")                                                                        \
         X("plans:write", "create and change plans")                                                          \
         X("consumers:read", "read consumers and subscriptions")                                              \

@@ -3,7 +3,7 @@
  * registry and the gate in batches. Used by http, from one thread a session; one session at a time in a daemon.
  *
  * Plaintext keys are hashed before anything is kept of them. With `all_or_nothing` the lines wait in a file aside until all have
- * come and are good; else they are applied while more come. docs/decisions/0015-imports.md says why in this order.
+ * come and are good; else they are applied while more come. docs/decisions/0017-imports.md says why in this order.
  */
 #ifndef TK_SERVICE_IMPORT_H
 #define TK_SERVICE_IMPORT_H

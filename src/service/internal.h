@@ -107,6 +107,8 @@ enum tk_err tk_find_scope(struct tk_op *op, struct tk_txn *txn, const struct tk_
                           const char *field, struct tk_scope *ret_scope);
 enum tk_err tk_find_plan(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api, struct tk_str name,
                          const char *field, struct tk_plan *ret_plan);
+enum tk_err tk_find_role(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api, struct tk_str name,
+                         struct tk_role *ret_role);
 /* By id or name. */
 enum tk_err tk_find_consumer(struct tk_op *op, struct tk_txn *txn, struct tk_str id_or_name,
                              const char *field, struct tk_consumer *ret_consumer);
@@ -165,6 +167,12 @@ enum tk_err tk_subscription_make(struct tk_op *op, struct tk_txn *txn, const str
 
 /* Take what is given over into the record, checked. Used to issue (onto an empty record) and to update. */
 enum tk_err tk_key_merge(struct tk_op *op, const struct tk_input_key *input, struct tk_key *inout);
+/* Take the roles that are given over into the record, by name. */
+enum tk_err tk_key_roles_take(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
+                              const struct tk_input_list *given, struct tk_key *inout);
+/* As tk_refuse_escalation(), of all that the key's roles grant. */
+enum tk_err tk_key_roles_refuse_escalation(struct tk_op *op, struct tk_txn *txn,
+                                           const struct tk_input_list *given, const struct tk_key *key);
 /* Every pattern stands for a scope that the API has; else a fault, which points into the list that was given. */
 enum tk_err tk_scopes_known(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api,
                             const struct tk_input_list *given, const struct tk_str *scopes, uint32_t count);
@@ -198,7 +206,7 @@ enum tk_err tk_filter_default_api(struct tk_op *op, struct tk_str *inout_api);
 /* To look at a key: it is of an API that the caller reaches, or an admin key bound to such APIs alone. */
 enum tk_err tk_refuse_key_unreached(struct tk_op *op, const struct tk_key *key);
 /* To change a key, as it is now: also, the caller holds all that an admin key does. */
-enum tk_err tk_refuse_key(struct tk_op *op, const struct tk_key *key);
+enum tk_err tk_refuse_key(struct tk_op *op, struct tk_txn *txn, const struct tk_key *key);
 /*
  * An admin key as it is to be may neither last longer nor be used more freely than the caller's: outgrow.c.
  * Held against it is what was given, and all of a new key.

@@ -23,7 +23,7 @@ static enum tk_err find(struct change_job *job, struct tk_txn *txn)
 {
         enum tk_err err = tk_find_key(&job->op, txn, job->id_text, job->key);
         if (err == TK_OK)
-                err = tk_refuse_key(&job->op, job->key);
+                err = tk_refuse_key(&job->op, txn, job->key);
         if (err != TK_OK)
                 return err;
         return tk_op_match(&job->op, job->version, job->key->version);
@@ -78,10 +78,22 @@ static enum tk_err check_scopes(struct change_job *job, struct tk_txn *txn)
         return err == TK_OK ? tk_op_reserve_scopes(&job->op, api.id, key->scopes, key->scope_count) : err;
 }
 
-static enum tk_err merge(struct change_job *job)
+static enum tk_err take_roles(struct change_job *job, struct tk_txn *txn)
+{
+        const struct tk_input_list *given = &job->input->roles;
+        struct tk_api api;
+        enum tk_err err = tk_api_find(txn, job->key->api_name, job->op.arena, &api);
+        if (err == TK_OK)
+                err = tk_key_roles_take(&job->op, txn, &api, given, job->key);
+        return err == TK_OK ? tk_key_roles_refuse_escalation(&job->op, txn, given, job->key) : err;
+}
+
+static enum tk_err merge(struct change_job *job, struct tk_txn *txn)
 {
         struct tk_key *key = job->key;
         enum tk_err err = tk_key_merge(&job->op, job->input, key);
+        if (err == TK_OK)
+                err = take_roles(job, txn);
         return err == TK_OK ? tk_refuse_escalation(&job->op, key->api_name, &job->input->scopes, key->scopes,
                                                    key->scope_count)
                             : err;
@@ -96,7 +108,7 @@ static enum tk_err update(struct tk_txn *txn, void *context)
         if (err != TK_OK)
                 return err;
         struct tk_key old = *job->key;
-        err = merge(job);
+        err = merge(job, txn);
         if (err == TK_OK)
                 err = tk_refuse_outgrowing(&job->op, txn, old.api_name, job->input, job->key, false);
         if (err == TK_OK && tk_view_same(tk_view_key(&old), tk_view_key(job->key))) {

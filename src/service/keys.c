@@ -297,6 +297,15 @@ static enum tk_err check_expiry(struct issue_job *job)
                             "the key would be expired at once");
 }
 
+/* They are not made where they are missing: nobody would know what they shall grant. */
+static enum tk_err take_roles(struct issue_job *job, struct tk_txn *txn)
+{
+        const struct tk_input_list *given = &job->input->roles;
+        job->key->api_name = job->api.name;
+        enum tk_err err = tk_key_roles_take(&job->op, txn, &job->api, given, job->key);
+        return err == TK_OK ? tk_key_roles_refuse_escalation(&job->op, txn, given, job->key) : err;
+}
+
 static enum tk_err issue(struct tk_txn *txn, void *context)
 {
         struct issue_job *job = context;
@@ -316,6 +325,8 @@ static enum tk_err issue(struct tk_txn *txn, void *context)
                 err = tk_refuse_outgrowing(&job->op, txn, job->input->api, job->input, job->key, true);
         if (err == TK_OK)
                 err = surround(job, txn);
+        if (err == TK_OK)
+                err = take_roles(job, txn);
         if (err == TK_OK)
                 err = make_key(job, txn);
         if (err != TK_OK)

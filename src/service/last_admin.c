@@ -39,12 +39,26 @@ static bool lets_issue(const struct tk_restrictions *r, struct tk_str source)
         return here && method && path && r->origin_count == 0;
 }
 
-static bool grants(const struct tk_key *key)
+static bool grants(const struct tk_str *scopes, uint32_t count)
 {
-        for (uint32_t i = 0; i < key->scope_count; i++)
-                if (tk_str_equal(key->scopes[i], TK_STR("*")) || tk_scope_covers(key->scopes[i], needed))
+        for (uint32_t i = 0; i < count; i++)
+                if (tk_str_equal(scopes[i], TK_STR("*")) || tk_scope_covers(scopes[i], needed))
                         return true;
         return false;
+}
+
+/* By its scopes or by those of its roles. */
+static enum tk_err key_grants(struct tk_op *op, struct tk_txn *txn, const struct tk_key *key,
+                              bool *ret_grants)
+{
+        enum tk_err err = TK_OK;
+        *ret_grants = grants(key->scopes, key->scope_count);
+        for (uint32_t i = 0; err == TK_OK && !*ret_grants && i < key->role_count; i++) {
+                struct tk_role role;
+                err = tk_role_get(txn, key->roles[i].id, op->arena, &role);
+                *ret_grants = err == TK_OK && role.deleted_s == 0 && grants(role.scopes, role.scope_count);
+        }
+        return err;
 }
 
 static enum tk_err owner_lets(struct tk_op *op, struct tk_txn *txn, const struct tk_key *key, bool *ret_lets)
@@ -75,11 +89,12 @@ static enum tk_err until_of(struct tk_op *op, struct tk_txn *txn, const struct t
         bool lets = false;
         bool valid = key->not_before_s <= op->now_s && (key->expires_s == 0 || key->expires_s > op->now_s);
         *ret_until_s = 0;
-        if (!valid || key->only_api_count > 0 || !grants(key) ||
-            shut_by_limits(key->limits, key->limit_count) ||
+        if (!valid || key->only_api_count > 0 || shut_by_limits(key->limits, key->limit_count) ||
             !lets_issue(&key->restrictions, op->caller->source))
                 return TK_OK;
-        enum tk_err err = owner_lets(op, txn, key, &lets);
+        enum tk_err err = key_grants(op, txn, key, &lets);
+        if (err == TK_OK && lets)
+                err = owner_lets(op, txn, key, &lets);
         if (err == TK_OK && lets)
                 *ret_until_s = key->expires_s == 0 ? FOR_EVER : key->expires_s;
         return err;

@@ -186,6 +186,12 @@ enum tk_err tk_find_plan(struct tk_op *op, struct tk_txn *txn, const struct tk_a
         return explain_miss(op, tk_plan_find(txn, api->id, name, op->arena, ret_plan), "plan", name, field);
 }
 
+enum tk_err tk_find_role(struct tk_op *op, struct tk_txn *txn, const struct tk_api *api, struct tk_str name,
+                         struct tk_role *ret_role)
+{
+        return explain_miss(op, tk_role_find(txn, api->id, name, op->arena, ret_role), "role", name, NULL);
+}
+
 enum tk_err tk_find_consumer(struct tk_op *op, struct tk_txn *txn, struct tk_str id_or_name,
                              const char *field, struct tk_consumer *ret_consumer)
 {

@@ -146,7 +146,61 @@ static enum tk_err visit_consumer(const struct tk_consumer_row *row, void *conte
         return publish_consumer(context, row->id, row->name);
 }
 
+/* What all its keys may do changes by it; a role that is deleted grants nobody anything, as no key in use has it. */
+static enum tk_err publish_role(const struct tk_role *role, void *context)
+{
+        const struct tk_pass *pass = context;
+        const struct tk_publish_role published = {
+                .id = (uint32_t)role->id,
+                .api_id = (uint32_t)role->api_id,
+                .name = role->name,
+                .scopes = role->scopes,
+                .scope_count = role->deleted_s == 0 ? role->scope_count : 0,
+        };
+        return tk_publish_role(pass->files, &published);
+}
+
+/* First its record, with meter and limits, then what leads requests to it. */
+static enum tk_err publish_route(const struct tk_api_route *route, void *context)
+{
+        struct tk_publisher *files = ((const struct tk_pass *)context)->files;
+        const struct tk_publish_route published = {
+                .id = (uint32_t)route->id,
+                .environment_id = (uint32_t)route->environment_id,
+                .method = route->method,
+                .template = route->path,
+                .limits = route->limits,
+                .limit_count = route->limit_count,
+        };
+        const struct tk_publish_match match = {
+                .route_id = (uint32_t)route->id,
+                .environment_id = (uint32_t)route->environment_id,
+                .method = route->method,
+                .template = route->path,
+                .scope = route->scope,
+                .cost = route->cost,
+        };
+        if (route->deleted_s != 0)
+                return tk_publish_unmatch(files, &match);
+        enum tk_err err = tk_publish_route(files, &published);
+        return err == TK_OK ? tk_publish_match(files, &match) : err;
+}
+
 /* ---- what a feed row stands for ---- */
+
+static enum tk_err apply_route(struct tk_pass *pass, uint64_t id)
+{
+        struct tk_api_route route;
+        enum tk_err err = tk_api_route_get(pass->txn, id, &pass->arena, &route);
+        return err == TK_OK ? publish_route(&route, pass) : err;
+}
+
+static enum tk_err apply_role(struct tk_pass *pass, uint64_t id)
+{
+        struct tk_role role;
+        enum tk_err err = tk_role_get(pass->txn, id, &pass->arena, &role);
+        return err == TK_OK ? publish_role(&role, pass) : err;
+}
 
 static enum tk_err apply_environment(struct tk_pass *pass, uint64_t id)
 {
@@ -209,6 +263,10 @@ enum tk_err tk_pass_apply(struct tk_pass *pass, const struct tk_feed_row *row)
                 if (row->count > 1)
                         return tk_key_walk_span(pass->txn, row->object_id, row->count, publish_key, pass);
                 return tk_key_walk_one(pass->txn, row->object_id, publish_key, pass);
+        case TK_OBJECT_ROLE:
+                return apply_role(pass, row->object_id);
+        case TK_OBJECT_ROUTE:
+                return apply_route(pass, row->object_id);
         case TK_OBJECT_SCOPE:  /* reaches the gate with the keys that are granted it */
         case TK_OBJECT_PEPPER: /* deciders are given peppers when they start */
                 return TK_OK;
@@ -232,6 +290,10 @@ enum tk_err tk_pass_all(struct tk_pass *pass)
         enum tk_err err = publish_environments(pass, 0);
         if (err == TK_OK)
                 err = tk_consumer_walk(pass->txn, visit_consumer, pass);
+        if (err == TK_OK)
+                err = tk_role_walk(pass->txn, publish_role, pass);
+        if (err == TK_OK)
+                err = tk_api_route_walk(pass->txn, 0, publish_route, pass);
         if (err == TK_OK)
                 err = tk_subscription_walk(pass->txn, publish_subscription, pass);
         return err == TK_OK ? publish_keys(pass) : err;

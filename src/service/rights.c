@@ -68,7 +68,7 @@ enum tk_err tk_refuse_key_unreached(struct tk_op *op, const struct tk_key *key)
         return tk_refuse_unreached(op, key->api_name, "");
 }
 
-enum tk_err tk_refuse_key(struct tk_op *op, const struct tk_key *key)
+enum tk_err tk_refuse_key(struct tk_op *op, struct tk_txn *txn, const struct tk_key *key)
 {
         enum tk_err err = tk_refuse_key_unreached(op, key);
         if (err != TK_OK || !tk_str_equal(key->api_name, TK_STR(TK_ADMIN_API)))
@@ -80,7 +80,7 @@ enum tk_err tk_refuse_key(struct tk_op *op, const struct tk_key *key)
                                     "the admin key holds \"%.*s\", which you do not",
                                     TK_STR_ARG(key->scopes[i]));
         }
-        return TK_OK;
+        return tk_key_roles_refuse_escalation(op, txn, &(struct tk_input_list){0}, key);
 }
 
 /* ---- the API tollkeeper ---- */
@@ -111,7 +111,7 @@ static enum tk_err refuse_admin_keys(struct tk_op *op, struct tk_txn *txn, const
                 for (size_t i = 0; err == TK_OK && i < count; i++) {
                         page.after_id = keys[i]->id;
                         if (keys[i]->state != TK_STATE_REVOKED)
-                                err = tk_refuse_key(op, keys[i]);
+                                err = tk_refuse_key(op, txn, keys[i]);
                 }
         }
         return err;

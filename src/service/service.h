@@ -212,6 +212,64 @@ enum tk_err tk_service_scope_list(struct tk_service *service, struct tk_str api,
                                   struct tk_arena *arena, struct tk_scope **ret_scopes, size_t *ret_count,
                                   struct tk_fault *fault);
 
+/* ---- roles of an API ---- */
+
+struct tk_input_role {
+        struct tk_str name, description;
+        struct tk_input_list scopes; /* patterns; a role holds no roles */
+};
+enum tk_err tk_service_role_create(struct tk_service *service, const struct tk_caller *caller,
+                                   struct tk_str api, const struct tk_input_role *input,
+                                   struct tk_arena *arena, struct tk_role *ret_role, struct tk_fault *fault);
+/* Changes description and scopes; what all its keys may do has changed when the call returns. */
+enum tk_err tk_service_role_update(struct tk_service *service, const struct tk_caller *caller,
+                                   struct tk_str api, struct tk_str role, uint64_t version,
+                                   const struct tk_input_role *input, struct tk_arena *arena,
+                                   struct tk_role *ret_role, struct tk_fault *fault);
+/* Refused while a key that is not revoked has it. ret_role: as it was. */
+enum tk_err tk_service_role_delete(struct tk_service *service, const struct tk_caller *caller,
+                                   struct tk_str api, struct tk_str role, uint64_t version,
+                                   struct tk_arena *arena, struct tk_role *ret_role, struct tk_fault *fault);
+enum tk_err tk_service_role_get(struct tk_service *service, struct tk_str api, struct tk_str role,
+                                struct tk_arena *arena, struct tk_role *ret_role, struct tk_fault *fault);
+enum tk_err tk_service_role_list(struct tk_service *service, struct tk_str api, struct tk_page page,
+                                 struct tk_arena *arena, struct tk_role **ret_roles, size_t *ret_count,
+                                 struct tk_fault *fault);
+
+/* ---- routes of an environment; addressed by id (`rte_5`) ---- */
+
+struct tk_input_route {
+        struct tk_str method; /* `*`: any */
+        struct tk_str path;   /* a template, core/path.h */
+        struct tk_str scope;  /* an expression; empty: nothing is required */
+        struct tk_str description;
+        bool cost_set;
+        uint64_t cost; /* default 1 */
+        struct tk_input_limits limits;
+};
+enum tk_err tk_service_route_create(struct tk_service *service, const struct tk_caller *caller,
+                                    struct tk_str api, struct tk_str environment,
+                                    const struct tk_input_route *input, struct tk_arena *arena,
+                                    struct tk_api_route *ret_route, struct tk_fault *fault);
+/* Changes scope, cost, limits, description. Method and path never change. */
+enum tk_err tk_service_route_update(struct tk_service *service, const struct tk_caller *caller,
+                                    struct tk_str api, struct tk_str environment, struct tk_str route,
+                                    uint64_t version, const struct tk_input_route *input,
+                                    struct tk_arena *arena, struct tk_api_route *ret_route,
+                                    struct tk_fault *fault);
+/* ret_route: as it was. */
+enum tk_err tk_service_route_delete(struct tk_service *service, const struct tk_caller *caller,
+                                    struct tk_str api, struct tk_str environment, struct tk_str route,
+                                    uint64_t version, struct tk_arena *arena, struct tk_api_route *ret_route,
+                                    struct tk_fault *fault);
+enum tk_err tk_service_route_get(struct tk_service *service, struct tk_str api, struct tk_str environment,
+                                 struct tk_str route, struct tk_arena *arena, struct tk_api_route *ret_route,
+                                 struct tk_fault *fault);
+enum tk_err tk_service_route_list(struct tk_service *service, struct tk_str api, struct tk_str environment,
+                                  struct tk_page page, struct tk_arena *arena,
+                                  struct tk_api_route **ret_routes, size_t *ret_count,
+                                  struct tk_fault *fault);
+
 /* ---- plans of an API ---- */
 
 struct tk_input_plan {
@@ -297,6 +355,7 @@ struct tk_input_key {
         struct tk_str name;
         struct tk_str metadata; /* a JSON object as text */
         struct tk_input_list scopes;
+        struct tk_input_list roles; /* by name */
         struct tk_input_limits limits;
         struct tk_input_list cidrs, origins, methods, paths; /* members of `restrictions` */
         struct tk_input_time not_before, expires_at;
@@ -326,7 +385,7 @@ struct tk_key_issued {
 enum tk_err tk_service_key_issue(struct tk_service *service, const struct tk_caller *caller,
                                  const struct tk_input_key *input, struct tk_arena *arena,
                                  struct tk_key_issued *ret_issued, struct tk_fault *fault);
-/* Changes name, metadata, scopes, limits, restrictions, not_before, expires_at; a revoked key takes none. */
+/* Changes name, metadata, scopes, roles, limits, restrictions, not_before, expires_at; a revoked key takes none. */
 enum tk_err tk_service_key_update(struct tk_service *service, const struct tk_caller *caller,
                                   struct tk_str key, uint64_t version, const struct tk_input_key *input,
                                   struct tk_arena *arena, struct tk_key **ret_key, struct tk_fault *fault);

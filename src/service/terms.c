@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PLACES      1024
-#define TEXTS       3
+#define TEXTS       4
 #define TEXTS_BYTES 1000 /* longer ones are rare, and not kept */
 
 /* api_id 0: of a plan. */
@@ -110,14 +110,20 @@ static enum tk_err compile_key(struct tk_terms *terms, uint32_t api_id, const st
         struct tk_str scopes[TK_KEY_SCOPES_MAX];
         struct tk_limit_def limits[TK_LIMITS_MAX];
         struct tk_restrictions restrictions;
-        struct tk_publish_key key = {.api_id = api_id, .scopes = scopes, .limits = limits};
+        struct tk_key_role roles[TK_KEY_ROLES_MAX];
+        uint32_t role_ids[TK_KEY_ROLES_MAX];
+        struct tk_publish_key key = {.api_id = api_id, .scopes = scopes, .limits = limits, .roles = role_ids};
         enum tk_err err = tk_scopes_decode(row->scopes, arena, scopes, &key.scope_count);
         if (err == TK_OK)
                 err = tk_limits_decode(row->limits, limits, &key.limit_count);
         if (err == TK_OK)
                 err = tk_restrictions_decode(row->restrictions, arena, &restrictions);
+        if (err == TK_OK)
+                err = tk_key_roles_decode(row->roles, arena, roles, &key.role_count);
         if (err != TK_OK)
                 return err;
+        for (uint32_t i = 0; i < key.role_count; i++)
+                role_ids[i] = (uint32_t)roles[i].id;
         key.cidrs = restrictions.cidrs;
         key.origins = restrictions.origins;
         key.methods = restrictions.methods;
@@ -132,7 +138,7 @@ static enum tk_err compile_key(struct tk_terms *terms, uint32_t api_id, const st
 enum tk_err tk_terms_of_key(struct tk_terms *terms, uint32_t api_id, const struct tk_key_row *row,
                             uint32_t *ret_policy)
 {
-        struct texts texts = {api_id, {row->scopes, row->limits, row->restrictions}};
+        struct texts texts = {api_id, {row->scopes, row->limits, row->restrictions, row->roles}};
         struct place *place = place_of(terms, &texts);
         if (holds(place, &texts)) {
                 *ret_policy = place->policy;
@@ -151,7 +157,7 @@ enum tk_err tk_terms_of_key(struct tk_terms *terms, uint32_t api_id, const struc
 
 enum tk_err tk_terms_of_plan(struct tk_terms *terms, struct tk_str text, uint32_t *ret_policy)
 {
-        struct texts texts = {0, {text, TK_STR(""), TK_STR("")}};
+        struct texts texts = {0, {text, TK_STR(""), TK_STR(""), TK_STR("")}};
         struct place *place = place_of(terms, &texts);
         if (holds(place, &texts)) {
                 *ret_policy = place->policy;

@@ -111,6 +111,36 @@ json_t *tk_view_scope(const struct tk_scope *scope)
         return stamped(object, scope->version, scope->created_s, scope->updated_s);
 }
 
+json_t *tk_view_role(const struct tk_role *role)
+{
+        json_t *object = json_pack("{s:o, s:o, s:o, s:o}", "api", text(role->api_name), "name",
+                                   text(role->name), "description", text(role->description), "scopes",
+                                   text_list(role->scopes, role->scope_count));
+        return stamped(object, role->version, role->created_s, role->updated_s);
+}
+
+static json_t *role_names(const struct tk_key *key)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; list && i < key->role_count; i++)
+                json_array_append_new(list, text(key->roles[i].name));
+        return list;
+}
+
+json_t *tk_view_route(const struct tk_api_route *route)
+{
+        json_t *object =
+                json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", id_or_null(TK_ID_ROUTE, route->id),
+                          "api", text(route->api_name), "environment", text(route->environment_name),
+                          "method", text(route->method), "path", text(route->path), "scope",
+                          text(route->scope), "cost", number(route->cost));
+        if (!object)
+                return NULL;
+        json_object_set_new(object, "limits", limit_list(route->limits, route->limit_count));
+        json_object_set_new(object, "description", text(route->description));
+        return stamped(object, route->version, route->created_s, route->updated_s);
+}
+
 json_t *tk_view_plan(const struct tk_plan *plan)
 {
         json_t *object = json_pack("{s:o, s:o, s:o, s:o}", "api", text(plan->api_name), "name",
@@ -169,6 +199,7 @@ json_t *tk_view_key(const struct tk_key *key)
         json_object_set_new(object, "scopes", text_list(key->scopes, key->scope_count));
         if (tk_str_equal(key->api_name, TK_STR(TK_ADMIN_API)))
                 json_object_set_new(object, "only_apis", text_list(key->only_apis, key->only_api_count));
+        json_object_set_new(object, "roles", role_names(key));
         json_object_set_new(object, "limits", limit_list(key->limits, key->limit_count));
         json_object_set_new(object, "restrictions", restrictions(&key->restrictions));
         json_object_set_new(object, "not_before", time_or_null(key->not_before_s));

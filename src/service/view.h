@@ -15,6 +15,8 @@
 json_t *tk_view_api(const struct tk_api *api);
 json_t *tk_view_environment(const struct tk_environment *environment);
 json_t *tk_view_scope(const struct tk_scope *scope);
+json_t *tk_view_role(const struct tk_role *role);
+json_t *tk_view_route(const struct tk_api_route *route);
 json_t *tk_view_plan(const struct tk_plan *plan);
 json_t *tk_view_consumer(const struct tk_consumer *consumer);
 json_t *tk_view_subscription(const struct tk_subscription *subscription);

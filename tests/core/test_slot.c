@@ -239,7 +239,7 @@ static void a_closed_slot_stays_as_it_is(void **state)
         struct tk_limit_state answer;
         struct tk_offer offer;
         struct tk_rate hundred;
-        int64_t period_s;
+        uint64_t period_s;
         (void)state;
         slot = (struct tk_slot){.lo = 40, .hi = 0};
         assert_int_equal(tk_rate_init(100, TK_NS_PER_S, 100, &hundred), TK_OK);
@@ -260,7 +260,8 @@ static void a_closed_slot_stays_as_it_is(void **state)
         assert_false(tk_rate_admit(&slot, &hundred, START_NS, 1, &answer));
         assert_false(tk_window_admit(&slot, &small_window, START_NS, 1, &answer, &period_s));
         assert_false(tk_window_refund(&slot, 0, 1));
-        assert_false(tk_window_refund(&slot, INT64_MIN, 1)); /* a label that a forged reservation may name */
+        assert_false(tk_window_refund(&slot, UINT64_C(1) << 63,
+                                      1)); /* a label that a forged reservation may name */
         assert_true(tk_slot_value(&slot) == (TK_SLOT_CLOSED | 40));
 
         tk_slot_open(&slot);

@@ -121,7 +121,7 @@ SLIPS = [
     (["key", "issue", "--api", "w", "--scope", "a,,b"], "--scope has an empty item", "`none`"),
     (["key", "issue", "--api", "w", "--expires-in", "1d", "--idempotency-key", "x"], "--idempotency-key cannot work", "--expires-at"),
     (["key", "update", "key_1", "--name", "x", "--if-version", "new"], "--if-version takes a number", ""),
-    (["key", "update", "key_1"], "`key update` needs something to change", "give at least one of --name --scope --limit --quota "
+    (["key", "update", "key_1"], "`key update` needs something to change", "give at least one of --name --scope --role --limit --quota "
      "--expires-in --expires-at --not-before --cidr --origin --method --path --metadata\n"),
     (["key", "update", "key_1", "--if-version", "1"], "`key update` needs something to change", "--name"),
     (["consumer", "update", "acme"], "`consumer update` needs something to change", "of --description --metadata\n"),

@@ -83,6 +83,31 @@ def test_used_up_stays_used_up(tmp_path):
         assert daemon.stop() == 0
 
 
+def test_a_route_stays_used_up(tmp_path):
+    """Limits that all who use a route share: from the journal after a power cut, from the registry where the journal is gone, too."""
+    with Daemon(tmp_path) as daemon:
+        daemon.start()
+        with daemon.client() as client:
+            keys = [issue(client)["key"] for _ in range(2)]
+            client.done(client.post(f"/v1/apis/{API}/environments/production/routes", {
+                "method": "GET", "path": "/v1/{city}", "limits": [{"name": "all", "kind": "window", "limit": 3, "per": "month"}]}))
+            asked = {"method": "GET", "path": "/v1/oslo", "match_route": True}
+            assert [client.verify(keys[i % 2], API, **asked) for i in range(4)] == ["valid"] * 3 + ["quota_exceeded"]
+            wait_for_journal(client)
+        for gone in ("", "meters.journal"):
+            power_cut(daemon)
+            if gone:
+                (daemon.data / gone).unlink()
+            daemon.start()
+            with daemon.client() as client:
+                assert client.verify(keys[1], API, **asked) == "quota_exceeded"
+                assert client.verify(keys[1], API) == "valid"
+                wait_for_journal(client)
+            if not gone:  # what was used goes to the registry when the daemon stops
+                assert daemon.stop() == 0
+                daemon.start()
+
+
 @pytest.mark.parametrize("gone", ["meters.journal", None])
 def test_an_orderly_stop_leaves_it_twice(tmp_path, gone):
     """In the journal and in the registry: each is enough."""

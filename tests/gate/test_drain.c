@@ -3,6 +3,7 @@
  * processes every event arrives once and in order, or is counted as lost. TOLLKEEPER_EVENTS: how many each thread of the
  * long runs writes; else 20,000.
  */
+#include "draw.h"
 #include "support.h"
 
 #include "gate/drain.h"
@@ -631,8 +632,8 @@ static void test_writers_killed_at_random(void **state)
                 assert_true(child >= 0);
                 if (child == 0)
                         run_child(&rally, 0);
-                seed = seed * 1103515245u + 12345u;
-                while (atomic_load(&rally.board->written[0]) < 1 + (seed >> 16) % 5000)
+                unsigned wanted = 1 + test_draw(&seed, 5000);
+                while (atomic_load(&rally.board->written[0]) < wanted)
                         tk_drain_pass(world.drain, TEST_NOW_NS, &visitor, &world.pass);
                 assert_int_equal(kill(child, SIGKILL), 0);
                 assert_int_equal(waitpid(child, NULL, 0), child);

@@ -3,6 +3,7 @@
  * rings of events. The others and the daemon's sweeps go on: they end, stay within the files, and admit nobody whom the daemon's own
  * files do not admit. Wrong limits are all that such a decider can bring about, and when it is gone the tables heal.
  */
+#include "draw.h"
 #include "support.h"
 
 #include "gate/drain.h"
@@ -20,8 +21,7 @@ static unsigned seed = 5;
 
 static unsigned draw(unsigned below)
 {
-        seed = seed * 1103515245u + 12345u;
-        return (seed >> 16) % below;
+        return test_draw(&seed, below);
 }
 
 struct world {

@@ -3,6 +3,7 @@
  * hold together, and whatever was acknowledged before the kill is in force. Decisions go on meanwhile: none that starts after a
  * call has returned is made by the state before it, and none is lost. TOLLKEEPER_KILLS says how many kills.
  */
+#include "draw.h"
 #include "fake_clock.h"
 #include "gate/publisher.h"
 #include "support.h"
@@ -43,8 +44,7 @@ static unsigned seed = 3;
 
 static unsigned draw(unsigned below)
 {
-        seed = seed * 1103515245u + 12345u;
-        return (seed >> 16) % below;
+        return test_draw(&seed, below);
 }
 
 static uint32_t word_of(uint32_t state, uint32_t generation)

@@ -3,6 +3,7 @@
  * that starts later, and readers never meet a torn line while files grow and limits move. In-process readers share the publisher's
  * mapping, so that ThreadSanitizer sees both sides.
  */
+#include "draw.h"
 #include "support.h"
 
 #include "gate/named.h"
@@ -218,8 +219,7 @@ static void hammer_with_costs(struct crew *crew, unsigned thread)
         unsigned seed = thread + 1;
         for (unsigned i = 0; i < TRIES; i++) {
                 struct tk_answer answer;
-                seed = seed * 1103515245u + 12345u;
-                ask.cost = (seed >> 16) % 7;
+                ask.cost = test_draw(&seed, 7);
                 tk_gate_decide(crew->gate, &ask, &answer);
                 tally(crew->board, answer.code, ask.cost);
         }
@@ -465,13 +465,12 @@ static void ask_with_all(struct crew *crew, unsigned thread)
         ask.now_ns = 0;
         while (!atomic_load(&crew->board->stop)) {
                 struct tk_answer answer;
-                seed = seed * 1103515245u + 12345u;
-                int len = snprintf(text, sizeof text, "n%u", (seed >> 16) % 8);
+                int len = snprintf(text, sizeof text, "n%u", test_draw(&seed, 8));
                 struct tk_named_limit named[2] = {{{text, (size_t)len}, &all->named_defs[0]},
                                                   {{text, (size_t)len}, &all->named_defs[1]}};
                 ask.named = named;
                 ask.named_count = 2;
-                ask.reserve_s = (seed >> 20) % 2 * 60;
+                ask.reserve_s = test_draw(&seed, 2) * 60;
                 tk_gate_decide(crew->gate, &ask, &answer);
                 tally(crew->board, answer.code, 1);
                 if (answer.code != TK_CODE_valid && answer.code != TK_CODE_unavailable)

@@ -3,6 +3,7 @@
  * and forth for ever take no more memory than some changes do. The clocks are the test's own.
  */
 #include "core/alloc.h"
+#include "draw.h"
 #include "fake_clock.h"
 #include "gate/format.h"
 #include "gate/publisher.h"
@@ -441,10 +442,9 @@ static void test_everything_at_random(void **state)
                 used[id] = 0;
         }
         for (unsigned i = 0; i < 8000; i++) {
-                seed = seed * 1103515245u + 12345u;
-                uint64_t id = 1 + (seed >> 16) % KEYS;
+                uint64_t id = 1 + test_draw(&seed, KEYS);
                 struct test_key *key = &keys[id];
-                unsigned what = (seed >> 8) % 16;
+                unsigned what = test_draw(&seed, 16);
                 if (key->published.state == TK_PUBLISH_REVOKED) {
                         mint_next(test, id, (uint16_t)(generations[id] + 1), key);
                         key->published.limit_count = 0;
@@ -463,7 +463,7 @@ static void test_everything_at_random(void **state)
                 } else {
                         struct tk_ask ask = ask_now(test, key);
                         ask.cost = 3;
-                        ask.reserve_s = what == 9 ? 1 + seed % 90 : 0;
+                        ask.reserve_s = what == 9 ? 1 + test_draw(&seed, 90) : 0;
                         struct tk_answer answer = test_answer(test, &ask);
                         assert_code(answer.code, TK_CODE_valid);
                         used[id] += 3;

@@ -274,6 +274,8 @@ static enum tk_err version_of(struct tk_txn *txn, const struct tk_feed_row *row,
                 struct tk_api api;
                 struct tk_environment environment;
                 struct tk_scope scope;
+                struct tk_role role;
+                struct tk_api_route route;
                 struct tk_plan plan;
                 struct tk_consumer consumer;
                 struct tk_subscription subscription;
@@ -309,6 +311,14 @@ static enum tk_err version_of(struct tk_txn *txn, const struct tk_feed_row *row,
         case TK_OBJECT_KEY:
                 err = tk_key_get(txn, row->object_id, arena, key);
                 *ret_version = key->version;
+                return err;
+        case TK_OBJECT_ROLE:
+                err = tk_role_get(txn, row->object_id, arena, &any.role);
+                *ret_version = any.role.version;
+                return err;
+        case TK_OBJECT_ROUTE:
+                err = tk_api_route_get(txn, row->object_id, arena, &any.route);
+                *ret_version = any.route.version;
                 return err;
         case TK_OBJECT_PEPPER:
                 *ret_version = 1;

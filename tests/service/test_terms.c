@@ -64,7 +64,8 @@ static uint32_t policy_of(struct world *world, uint32_t api_id, const char *scop
 {
         struct tk_key_row row = {.scopes = tk_str_from(scopes),
                                  .limits = tk_str_from(limits),
-                                 .restrictions = tk_str_from(restrictions)};
+                                 .restrictions = tk_str_from(restrictions),
+                                 .roles = TK_STR("{}")};
         uint32_t policy = 0;
         assert_int_equal(tk_terms_of_key(world->terms, api_id, &row, &policy), TK_OK);
         assert_int_not_equal(policy, 0);
