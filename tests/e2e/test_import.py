@@ -419,7 +419,7 @@ def test_the_client_goes_away(home, mode):
     data = lines(*({"key": legacy("gone", i)} for i in range(30000)))
     connection = begin(home, f"&mode={mode}", len(data))
     connection.send(data[:len(data) // 2])
-    wait_for(lambda: (latest(home) or {}).get("lines", 0) > 10000)
+    wait_for(lambda: (found := latest(home) or {}).get("lines", 0) > 10000 and (found["imported"] > 0 or mode != "rest"))
     connection.sock.shutdown(socket.SHUT_RDWR)
     connection.close()
     ended = wait_for(lambda: (found := latest(home))["state"] == "interrupted" and found)
@@ -493,28 +493,103 @@ def test_one_at_a_time_and_a_stop_in_the_middle(home):
 
 
 def test_revokes_are_not_delayed(home):
-    """What a revoke takes while keys are imported; the bound is generous, for a build with sanitizers on a busy machine."""
-    data = lines(*({"key": legacy("load", i)} for i in range(60000)))
+    """
+    A revoke waits for the write that is under way, which stops for it, and for none after it. Told by how many keys are imported meanwhile,
+    and not by the clock: how long a disk takes to sync while others use it is no property of ours.
+    """
+    total, most_of_a_write = 60000, 8000
+    data = lines(*({"key": legacy("load", i)} for i in range(total)))
     with home.client() as client:
         ids = [client.issue(api="weather")["id"] for _ in range(60)]
-    took = []
+    meanwhile, took = [], []
     done = threading.Event()
 
     def load():
         with home.client(300) as client:
-            client.connection.request("POST", "/v1/keys/import?api=weather", data, {"Content-Type": "application/x-ndjson"})
-            assert json.loads(client.connection.getresponse().read())["imported"] == 60000
+            client.connection.request("POST", "/v1/keys/import?api=weather", data, NDJSON)
+            assert json.loads(client.connection.getresponse().read())["imported"] == total
         done.set()
 
     loader = threading.Thread(target=load)
     loader.start()
+    wait_for(lambda: latest(home))
     with home.client() as client:
+        path = f"/v1/imports/{latest(home)['id']}"
         for key in ids:
-            if done.is_set():
-                break
+            before = client.done(client.get(path))["imported"]
             begun = time.monotonic()
             client.done(client.post(f"/v1/keys/{key}/revoke"))
             took.append(time.monotonic() - begun)
+            meanwhile.append(client.done(client.get(path))["imported"] - before)
+            if done.is_set():
+                break
     loader.join()
+    print(f"revokes took up to {max(took):.3f} s, half of them {sorted(took)[len(took) // 2]:.3f} s; keys meanwhile: {sorted(meanwhile)}")
     assert len(took) > 5
-    assert max(took) < 2
+    assert max(meanwhile) <= 2 * most_of_a_write
+
+
+# ---- time: as long as bytes go, it may take long ----
+
+@pytest.fixture
+def impatient(tmp_path):
+    """A second for a request; so ten in which a stream's client may take nothing."""
+    with daemon.Daemon(tmp_path / "home", arguments=["--request-timeout", "1"]).start() as running:
+        with running.client() as client:
+            client.done(client.post("/v1/apis", {"name": "weather"}))
+            client.done(client.post("/v1/consumers", {"name": "default"}))
+        yield running
+        assert running.stop() == 0
+
+
+def test_a_slow_import_goes_on_and_a_silent_one_ends(impatient):
+    data = lines(*({"key": legacy("slow", i)} for i in range(40)))
+    connection = begin(impatient, "", len(data))
+    for at in range(0, len(data), len(data) // 8):
+        time.sleep(0.4)
+        connection.send(data[at:at + len(data) // 8])
+    answer = connection.sock.makefile("rb").read1(4096)
+    assert answer.startswith(b"HTTP/1.1 200") and latest(impatient)["imported"] == 40
+    connection.close()
+
+    connection = begin(impatient, "", len(data))
+    connection.send(data[:len(data) // 2])
+    assert connection.sock.recv(1) == b"", "cut: nothing has come for a second"
+    connection.close()
+    wait_for(lambda: latest(impatient)["state"] == "interrupted")
+
+
+def ask(running, path):
+    connection = daemon.SocketConnection(running.socket_path, 60)
+    connection.connect()
+    connection.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    return connection.sock
+
+
+def read_all(sock, pause_s=0.0):
+    received = b""
+    while piece := sock.recv(1 << 16):
+        received += piece
+        time.sleep(pause_s)
+    return received
+
+
+def test_a_slow_reader_is_served_and_a_stuck_one_is_not(impatient):
+    with impatient.client(300) as client:
+        rows = lines(*({"key": legacy("read", i), "metadata": {"note": "x" * 400}} for i in range(6000)))
+        client.connection.request("POST", "/v1/keys/import?api=weather", rows, NDJSON)
+        assert json.loads(client.connection.getresponse().read())["imported"] == 6000
+    stuck = [ask(impatient, path) for path in ("/v1/keys/export", "/v1/backup")]
+    for sock in stuck:
+        assert sock.recv(12) == b"HTTP/1.1 200"
+    begun = time.monotonic()
+    export = read_all(ask(impatient, "/v1/keys/export"), 0.05)
+    assert time.monotonic() - begun > 2, "longer than a request may take"
+    assert export.count(b'"hint"') == 6001 and export.endswith(b"\r\n0\r\n\r\n")
+    head, _, backup = read_all(ask(impatient, "/v1/backup"), 0.05).partition(b"\r\n\r\n")
+    announced = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    assert len(backup) == int(announced.split(b":")[1])
+    time.sleep(max(0.0, 13 - (time.monotonic() - begun)))
+    cut = [read_all(sock) for sock in stuck]
+    assert not cut[0].endswith(b"0\r\n\r\n") and len(cut[0]) < len(export)
+    assert len(cut[1]) < len(backup)
