@@ -188,7 +188,8 @@ static enum MHD_Result collect(struct tk_request *request, const char *bytes, si
         if (broke_off(request))
                 return MHD_NO;
         if (request->upload) {
-                tk_request_allow(request, request_ns(request)); /* as long as bytes come, all of it may take long */
+                tk_request_allow(request,
+                                 request_ns(request)); /* as long as bytes come, all of it may take long */
                 /* Whoever may import is heard to the end, also where what comes is not wanted: else the reply might get lost. */
                 if (request->reply.status == 0 && !tk_upload_put(request->upload, bytes, len))
                         (void)tk_upload_reply(request->upload, request);
@@ -234,8 +235,8 @@ void tk_dispatch_work(struct tk_request *request)
         else
                 run_handler(request);
         request->phase = TK_PHASE_ANSWERED;
-        tk_request_allow(request, request->reply.stream.more ? tk_stream_patience_ns(request)
-                                                             : request_ns(request));
+        tk_request_allow(request,
+                         request->reply.stream.more ? tk_stream_patience_ns(request) : request_ns(request));
         MHD_resume_connection(request->connection); /* the network thread may free the request from here on */
 }
 

@@ -131,9 +131,8 @@ static enum tk_err make_job(struct tk_request *request, const struct import_job 
         job->caller = request->caller;
         job->announced_bytes = request->body.announced;
         tk_arena_init(&job->arena, 0);
-        struct tk_str *texts[] = {&job->caller.actor,        &job->caller.source,
-                                  &job->caller.scopes,       &job->caller.only_apis,
-                                  &job->options.api,         &job->options.environment,
+        struct tk_str *texts[] = {&job->caller.actor,     &job->caller.source, &job->caller.scopes,
+                                  &job->caller.only_apis, &job->options.api,   &job->options.environment,
                                   &job->options.consumer};
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
                 bool given = texts[i]->ptr != NULL;

@@ -53,8 +53,8 @@ struct tk_stream {
         void *context;
         uint64_t len, made; /* of all pieces, and of those that were made */
         size_t sent;        /* of this piece */
-        bool last;   /* this piece */
-        bool broken; /* a piece could not be made */
+        bool last;          /* this piece */
+        bool broken;        /* a piece could not be made */
 };
 
 struct tk_reply {

@@ -14,7 +14,7 @@
  * So many times what a client has for an answer. The kernel's buffer for a socket may hold some MiB, and wants bytes again only
  * when a good part of them is gone: a slow line seems to take nothing meanwhile.
  */
-#define PATIENCE 10
+#define PATIENCE    10
 
 uint64_t tk_stream_patience_ns(const struct tk_request *request)
 {

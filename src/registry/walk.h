@@ -24,7 +24,7 @@ struct tk_key_row {
         struct tk_digest digest;
         struct tk_str scopes, limits, restrictions; /* as codec.h reads them */
         int64_t not_before_s, expires_s;
-        struct tk_str roles; /* as codec.h reads them */
+        struct tk_str roles;              /* as codec.h reads them */
         const struct tk_key_owner *owner; /* NULL: this walk does not look at it */
 };
 typedef enum tk_err tk_key_row_fn(const struct tk_key_row *row, void *context);

@@ -180,9 +180,9 @@ static bool copy(struct tk_arena *arena, struct tk_str *text)
 
 static bool copy_all(struct tk_importer *importer)
 {
-        struct tk_str *texts[] = {&importer->caller.actor,        &importer->caller.source,
-                                  &importer->caller.scopes,       &importer->caller.only_apis,
-                                  &importer->options.api,         &importer->options.environment,
+        struct tk_str *texts[] = {&importer->caller.actor,    &importer->caller.source,
+                                  &importer->caller.scopes,   &importer->caller.only_apis,
+                                  &importer->options.api,     &importer->options.environment,
                                   &importer->options.consumer};
         importer->caller.idempotency_key = TK_STR_NONE;
         bool good = true;

@@ -40,7 +40,7 @@ struct tk_service {
         struct tk_bindings *bindings;
         struct tk_refusals *refusals;
         atomic_bool backing_up;
-        pthread_mutex_t importing;  /* guards these: one import at a time */
+        pthread_mutex_t importing; /* guards these: one import at a time */
         bool import_claimed;
         struct tk_importer *importer; /* what it tells of itself while it runs; NULL: none */
 };
