@@ -176,6 +176,10 @@ static void no_role_smuggles_what_the_caller_does_not_hold(void **state)
                          TK_OK);
         assert_int_equal(tk_service_key_set_state(f->service, &small, id, TK_VERSION_ANY, TK_STATE_SUSPENDED,
                                                   S(""), &f->arena, &key, NULL, &f->fault),
+                         TK_DENIED); /* nor does anybody take what they do not hold */
+        assert_int_equal(tk_service_key_set_state(f->service, &f->admin, id, TK_VERSION_ANY,
+                                                  TK_STATE_SUSPENDED, S(""), &f->arena, &key, NULL,
+                                                  &f->fault),
                          TK_OK);
         assert_int_equal(tk_service_key_set_state(f->service, &small, id, TK_VERSION_ANY, TK_STATE_ACTIVE,
                                                   S(""), &f->arena, &key, NULL, &f->fault),
