@@ -38,6 +38,8 @@ struct tk_connections {
         struct tk_connection_seat *first;
         struct tk_connection_address *buckets[BUCKETS];
         unsigned tcp_count;
+        unsigned admitted;    /* and not added yet: several network threads admit at the same instant */
+        uint64_t admitted_ns; /* since when there has been any */
         struct tk_connections_stats stats;
         uint64_t salt;
         _Atomic uint64_t rules_number;
@@ -197,6 +199,16 @@ static void release_address(struct tk_connections *connections, struct tk_connec
 
 /* ---- open and close ---- */
 
+/* One that was admitted may never come, when libmicrohttpd has no memory for it: after a second its place is anybody's. */
+static void forget_lost(struct tk_connections *connections)
+{
+        uint64_t now_ns = monotonic_ns();
+        if (now_ns - connections->admitted_ns > TK_NS_PER_S)
+                connections->admitted = 0;
+        if (connections->admitted == 0)
+                connections->admitted_ns = now_ns;
+}
+
 bool tk_connections_admit(struct tk_connections *connections, const struct sockaddr *address)
 {
         struct tk_peer peer;
@@ -207,10 +219,12 @@ bool tk_connections_admit(struct tk_connections *connections, const struct socka
         bool listed = peer.known || peer.proxy;
         unsigned most = rules->connections_max - (listed ? 0 : rules->connections_max / PEERS_SHARE);
         const struct tk_connection_address *found = listed ? NULL : *find_address(connections, &peer.ip);
-        bool full = connections->tcp_count >= most;
+        forget_lost(connections);
+        bool full = connections->tcp_count + connections->admitted >= most;
         bool many = found && found->count >= rules->connections_per_address;
         connections->stats.refused_full += full;
         connections->stats.refused_address += !full && many;
+        connections->admitted += !full && !many;
         pthread_mutex_unlock(&connections->lock);
         return !full && !many;
 }
@@ -228,6 +242,7 @@ void tk_connections_add(struct tk_connections *connections, struct tk_connection
         if (address) {
                 judge(connections, ret_peer);
                 connections->tcp_count++;
+                connections->admitted -= connections->admitted > 0;
                 if (!ret_peer->known && !ret_peer->proxy)
                         seat->address = count_address(connections, &ret_peer->ip);
         }
