@@ -243,27 +243,57 @@ int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request 
         return exit;
 }
 
-/* ---- replies that go into a file ---- */
+/* ---- long bodies: from a file, into a file ---- */
 
-struct saving {
+struct transfer {
         CURL *curl;
-        int fd, error;
-        struct buffer problem; /* what came instead */
+        const struct tk_cli_upload *upload; /* NULL: none */
+        int64_t sent_bytes;
+        int to_fd; /* where the body of a good reply goes; -1: into `reply`, as every other */
+        int read_error, write_error;
+        struct buffer reply;
 };
+
+static size_t give_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+        struct transfer *transfer = context;
+        ssize_t len;
+        do {
+                len = read(transfer->upload->fd, bytes, size * count);
+        } while (len < 0 && errno == EINTR);
+        if (len < 0) {
+                transfer->read_error = errno;
+                return CURL_READFUNC_ABORT;
+        }
+        transfer->sent_bytes += len;
+        return (size_t)len;
+}
+
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+        (void)down_total;
+        (void)down;
+        (void)up_total;
+        (void)up;
+        const struct transfer *transfer = context;
+        transfer->upload->progress(transfer->upload->context, transfer->sent_bytes);
+        return 0;
+}
 
 static size_t save_bytes(char *bytes, size_t size, size_t count, void *context)
 {
-        struct saving *saving = context;
+        struct transfer *transfer = context;
         long status = 0;
-        curl_easy_getinfo(saving->curl, CURLINFO_RESPONSE_CODE, &status);
-        if (status != 200)
-                return take_bytes(bytes, size, count, &saving->problem);
+        curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status != 200 || transfer->to_fd < 0)
+                return take_bytes(bytes, size, count, &transfer->reply);
         for (size_t done = 0; done < size * count;) {
-                ssize_t written = write(saving->fd, bytes + done, size * count - done);
+                ssize_t written = write(transfer->to_fd, bytes + done, size * count - done);
                 if (written < 0 && errno == EINTR)
                         continue;
                 if (written <= 0) {
-                        saving->error = errno;
+                        transfer->write_error = errno;
                         return 0;
                 }
                 done += (size_t)written;
@@ -271,42 +301,86 @@ static size_t save_bytes(char *bytes, size_t size, size_t count, void *context)
         return size * count;
 }
 
-static int saved(const struct tk_cli_client *client, const struct tk_cli_request *request,
-                 const struct saving *saving, CURLcode code)
+static void set_upload(struct transfer *transfer)
+{
+        CURL *curl = transfer->curl;
+        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_bytes);
+        curl_easy_setopt(curl, CURLOPT_READDATA, transfer);
+        curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)transfer->upload->bytes);
+        if (!transfer->upload->progress)
+                return;
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
+}
+
+static int transferred(const struct tk_cli_client *client, const struct tk_cli_request *request,
+                       const struct transfer *transfer, CURLcode code, json_t **ret_reply)
 {
         long status = 0;
-        json_t *reply;
         curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-        if (saving->error)
+        if (transfer->read_error)
+                return tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot read the file: %s",
+                                   strerror(transfer->read_error));
+        if (transfer->write_error)
                 return tk_cli_fail(TK_CLI_EXIT_failed, NULL, NULL, "cannot write the file: %s",
-                                   strerror(saving->error));
-        if (code == CURLE_PARTIAL_FILE)
+                                   strerror(transfer->write_error));
+        if (code == CURLE_PARTIAL_FILE && transfer->to_fd >= 0)
                 return tk_cli_fail(TK_CLI_EXIT_failed, NULL, "try again", "the answer was cut off");
         if (code != CURLE_OK)
                 return no_reply(client, request, code);
-        return status == 200 ? TK_CLI_EXIT_ok : read_reply(client->run, status, &saving->problem, &reply);
+        if (status == 200 && transfer->to_fd >= 0)
+                return TK_CLI_EXIT_ok;
+        return read_reply(client->run, status, &transfer->reply, ret_reply);
+}
+
+/* However long it takes. A download may be silent for some time, an upload as long as the daemon works on it. */
+static int perform_transfer(struct tk_cli_client *client, const struct tk_cli_request *request,
+                            struct transfer *transfer, json_t **ret_reply)
+{
+        struct headers headers = {0};
+        const char *url = tk_arena_printf(client->run->arena, "%s%s", client->target.url, request->path).ptr;
+        const char *type = transfer->upload ? transfer->upload->content_type : NULL;
+        int exit;
+        transfer->curl = client->curl;
+        if (!url) {
+                exit = tk_cli_out_of_memory();
+        } else if (!make_headers(request, &client->target, &headers) ||
+                   !add_text(&headers, "Content-Type: ", type)) {
+                exit = tk_cli_fail(TK_CLI_EXIT_usage, NULL, NULL,
+                                   "the admin key is too long or has control characters");
+        } else {
+                set_options(client, url, request->method, &headers, NULL, NULL);
+                curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 0L);
+                curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, save_bytes);
+                curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, transfer);
+                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, transfer->upload ? 0L : 1L);
+                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_MAX_S);
+                if (transfer->upload)
+                        set_upload(transfer);
+                /* libcurl's own method for an upload is PUT. */
+                curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, request->method);
+                exit = transferred(client, request, transfer, curl_easy_perform(client->curl), ret_reply);
+        }
+        buffer_fini(&transfer->reply);
+        tk_wipe(&headers, sizeof(headers));
+        return exit;
+}
+
+int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload, json_t **ret_reply)
+{
+        const struct tk_cli_request request = {.method = "POST", .path = upload->path};
+        struct transfer transfer = {.upload = upload, .to_fd = -1};
+        return perform_transfer(client, &request, &transfer, ret_reply);
 }
 
 int tk_cli_client_save(struct tk_cli_client *client, const struct tk_cli_request *request, int fd)
 {
-        struct headers headers = {0};
-        struct saving saving = {.curl = client->curl, .fd = fd};
-        const char *url = tk_arena_printf(client->run->arena, "%s%s", client->target.url, request->path).ptr;
-        int exit;
-        if (!url || !make_headers(request, &client->target, &headers)) {
-                exit = tk_cli_out_of_memory();
-        } else {
-                set_options(client, url, request->method, &headers, NULL, NULL);
-                curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 0L);
-                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-                curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_MAX_S);
-                curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, save_bytes);
-                curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &saving);
-                exit = saved(client, request, &saving, curl_easy_perform(client->curl));
-        }
-        buffer_fini(&saving.problem);
-        tk_wipe(&headers, sizeof(headers));
-        return exit;
+        struct transfer transfer = {.to_fd = fd};
+        json_t *none;
+        return perform_transfer(client, request, &transfer, &none);
 }
 
 int tk_cli_client_open(const struct tk_cli_run *run, struct tk_cli_client **ret_client)

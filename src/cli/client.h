@@ -9,6 +9,7 @@
 #include "cli/target.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 struct tk_cli_client;
 
@@ -35,7 +36,20 @@ void tk_cli_client_close(struct tk_cli_client *client);
  */
 int tk_cli_client_ask(struct tk_cli_client *client, const struct tk_cli_request *request, json_t **ret_reply);
 
-/* Ask, and write the bytes of a reply that is no JSON into a file: however long it takes, as long as bytes come. */
+/* A body that is read from a file while it is sent. */
+struct tk_cli_upload {
+        const char *path, *content_type;
+        int fd;
+        int64_t bytes; /* how long it is; -1: not known */
+        /* Called some times a second, and when all is sent until the reply has come. */
+        void (*progress)(void *context, int64_t sent_bytes);
+        void *context;
+};
+/* As tk_cli_client_ask(), without a bound on how long it takes. */
+int tk_cli_client_upload(struct tk_cli_client *client, const struct tk_cli_upload *upload,
+                         json_t **ret_reply);
+
+/* Ask, and write the body of a good reply into a file as it comes: however long it takes, as long as bytes come. */
 int tk_cli_client_save(struct tk_cli_client *client, const struct tk_cli_request *request, int fd);
 
 #endif

@@ -12,6 +12,7 @@ extern const struct tk_cli_noun tk_cli_noun_serve, tk_cli_noun_key, tk_cli_noun_
         tk_cli_noun_version;
 extern const struct tk_cli_noun tk_cli_noun_config, tk_cli_noun_doctor, tk_cli_noun_backup,
         tk_cli_noun_restore;
+extern const struct tk_cli_noun tk_cli_noun_import, tk_cli_noun_export;
 extern const struct tk_cli_noun tk_cli_noun_role, tk_cli_noun_route;
 
 /* Arrays of the tables, with their lengths. */

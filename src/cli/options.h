@@ -87,6 +87,11 @@ enum tk_cli_kind {
         X(if_version, "if-version", NUMBER, "N", NULL, "only if this is still its version")                  \
         X(max, "max", NUMBER, "N", NULL, "at most so many; default 1000, 0 for all")                         \
         X(cursor, "cursor", TEXT, "CURSOR", NULL, "go on where an earlier list stopped")                     \
+        /* imports and exports */                                                                            \
+        X(all_or_nothing, "all-or-nothing", FLAG, NULL, NULL, "one bad line, and nothing is imported")       \
+        X(dry_run, "dry-run", FLAG, NULL, NULL, "say what would happen, and change nothing")                 \
+        X(format, "format", TEXT, "FORMAT", "format", "ndjson or csv; default ndjson, or what FILE ends in") \
+        X(from, "from", TEXT, "SYSTEM", NULL, "lines as unkey or better-auth export them")                   \
         /* where the daemon is */                                                                            \
         X(json, "json", FLAG, NULL, NULL, "print the reply as JSON, for programs")                           \
         X(data, "data", TEXT, "DIR", NULL, "the daemon's data directory, for its socket; default ./data")    \

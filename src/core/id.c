@@ -8,10 +8,8 @@
 #include <string.h>
 
 static const char *const id_prefixes[] = {
-        [TK_ID_KEY] = "key_",
-        [TK_ID_CONSUMER] = "con_",
-        [TK_ID_SUBSCRIPTION] = "sub_",
-        [TK_ID_ROUTE] = "rte_",
+        [TK_ID_KEY] = "key_",   [TK_ID_CONSUMER] = "con_", [TK_ID_SUBSCRIPTION] = "sub_",
+        [TK_ID_ROUTE] = "rte_", [TK_ID_IMPORT] = "imp_",
 };
 
 void tk_id_format(enum tk_id_kind kind, uint64_t number, char ret_text[TK_ID_BYTES])

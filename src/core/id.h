@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* `key_17`, `con_3`, `sub_5`, `rte_5`: at most TK_ID_BYTES with NUL. */
-enum tk_id_kind { TK_ID_KEY, TK_ID_CONSUMER, TK_ID_SUBSCRIPTION, TK_ID_ROUTE };
+/* `key_17`, `con_3`, `sub_5`, `rte_5`, `imp_2`: at most TK_ID_BYTES with NUL. */
+enum tk_id_kind { TK_ID_KEY, TK_ID_CONSUMER, TK_ID_SUBSCRIPTION, TK_ID_ROUTE, TK_ID_IMPORT };
 #define TK_ID_BYTES 32
 void tk_id_format(enum tk_id_kind kind, uint64_t number, char ret_text[TK_ID_BYTES]);
 /* No leading zeros, 1 to 2^43 - 1. */

@@ -2,12 +2,14 @@
  * Writing the index of imported keys: entries are added, tables doubled. One thread, the publisher's; deciders read
  * meanwhile (lookup.c). An entry is a hint to a key's line and proves nothing. Never removes one.
  */
+#include "core/key.h"
 #include "gate/publisher.h"
 
 #include <string.h>
 
 #define FIRST_LOG2       10
 #define ENTRIES_PER_LINE 8
+#define COPY_AHEAD       16
 
 struct table {
         _Atomic uint64_t *entries;
@@ -53,11 +55,23 @@ static _Atomic uint64_t *place(struct table table, uint64_t digest_word, uint64_
         }
 }
 
+/* The lines of entries that come next: each is at a place of its own, and a million misses one by one would stop the publisher. */
+static void prefetch_ahead(const struct tk_publisher *publisher, struct table from, uint64_t at)
+{
+        const struct tk_area *keys = tk_publisher_area(publisher, TK_FILE_KEYS);
+        if (at >= UINT64_C(1) << from.log2)
+                return;
+        uint64_t number = tk_foreign_number(atomic_load_explicit(&from.entries[at], memory_order_relaxed));
+        if (number < keys->reserve_lines)
+                __builtin_prefetch(keys->lines + number * keys->line_bytes);
+}
+
 /* Entries whose line has been freed or given to another key are left behind. */
 static uint64_t copy_entries(const struct tk_publisher *publisher, struct table from, struct table to)
 {
         uint64_t copied = 0;
         for (uint64_t i = 0; from.entries && i < UINT64_C(1) << from.log2; i++) {
+                prefetch_ahead(publisher, from, i + COPY_AHEAD);
                 uint64_t entry = atomic_load_explicit(&from.entries[i], memory_order_relaxed);
                 uint64_t number = tk_foreign_number(entry);
                 const struct tk_format_key *line =
@@ -74,11 +88,14 @@ static uint64_t copy_entries(const struct tk_publisher *publisher, struct table 
         return copied;
 }
 
-static enum tk_err grow(struct tk_publisher *publisher)
+/* To a table that is at most half full with `wanted` entries. */
+static enum tk_err grow(struct tk_publisher *publisher, uint64_t wanted)
 {
         struct tk_area *area = foreign(publisher);
         struct table from = current(publisher);
         struct table to = {.log2 = from.entries ? from.log2 + 1 : FIRST_LOG2};
+        while (wanted > (UINT64_C(1) << to.log2) / 2)
+                to.log2++;
         uint64_t line = tk_area_used(area);
         uint64_t lines = (UINT64_C(1) << to.log2) / ENTRIES_PER_LINE;
 
@@ -96,12 +113,15 @@ static enum tk_err grow(struct tk_publisher *publisher)
         return TK_OK;
 }
 
-enum tk_err tk_foreign_reserve(struct tk_publisher *publisher)
+enum tk_err tk_foreign_reserve(struct tk_publisher *publisher, uint64_t count)
 {
         struct table table = current(publisher);
-        if (table.entries && entry_count(publisher) + 1 <= (UINT64_C(1) << table.log2) / 2)
+        uint64_t wanted = entry_count(publisher) + count;
+        if (count > TK_KEY_NUMBER_MAX)
+                return TK_FULL;
+        if (table.entries && wanted <= (UINT64_C(1) << table.log2) / 2)
                 return TK_OK;
-        return grow(publisher);
+        return grow(publisher, wanted);
 }
 
 void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uint64_t number)

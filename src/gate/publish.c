@@ -233,7 +233,7 @@ enum tk_err tk_publisher_reserve(struct tk_publisher *publisher, const struct tk
                 err = tk_area_reserve(policy, tk_area_used(policy) + policy_bytes / TK_POLICY_LINE_BYTES);
         if (!err)
                 err = tk_area_reserve(meters, tk_area_used(meters) + room->meters * TK_METER_LINES_MAX);
-        return err ? err : tk_foreign_reserve(publisher);
+        return err ? err : tk_foreign_reserve(publisher, room->foreign);
 }
 
 void tk_publisher_stats(const struct tk_publisher *publisher, struct tk_publisher_stats *ret_stats)

@@ -72,6 +72,7 @@ struct tk_publish_room {
         uint64_t names;                   /* environments and consumers that are new */
         uint64_t policies; /* keys and subscriptions that are new or whose definition changes */
         uint64_t meters;   /* keys and subscriptions that are new or whose limits change */
+        uint64_t foreign;  /* imported keys that are new */
 };
 
 /* Make sure that publishing all of it cannot fail for space. TK_FULL otherwise; nothing that was there is lost. */

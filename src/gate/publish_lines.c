@@ -298,7 +298,7 @@ enum tk_err tk_publish_key(struct tk_publisher *publisher, const struct tk_publi
         if (err)
                 return err;
         if (key->foreign)
-                err = tk_foreign_reserve(publisher);
+                err = tk_foreign_reserve(publisher, 1);
         if (!err && !policy)
                 err = tk_publish_key_policy(publisher, key, &policy);
         if (err)

@@ -179,8 +179,8 @@ bool tk_spares_take(struct tk_publisher *publisher, uint32_t lines, uint32_t *re
 
 /* ---- foreign.c: the index of imported keys ---- */
 
-/* Room for one more entry. TK_FULL. */
-enum tk_err tk_foreign_reserve(struct tk_publisher *publisher);
+/* Room for `count` more entries. TK_FULL. */
+enum tk_err tk_foreign_reserve(struct tk_publisher *publisher, uint64_t count);
 void tk_foreign_insert(struct tk_publisher *publisher, uint64_t digest_word, uint64_t number);
 
 /*

@@ -4,7 +4,6 @@
 #include "http/dispatch.h"
 
 #include "core/alloc.h"
-#include "core/calendar.h"
 #include "http/auth.h"
 #include "http/bound.h"
 #include "http/headers.h"
@@ -13,6 +12,8 @@
 #include "http/reply.h"
 #include "http/router.h"
 #include "http/server_state.h"
+#include "http/stream.h"
+#include "http/upload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,8 +26,6 @@
  * see the reply.
  */
 #define DISCARD_MAX     (8u << 20)
-/* A stream may be longer than what a slow line carries in the time for an answer. */
-#define STREAM_NS       (3600 * TK_NS_PER_S)
 
 static int socket_of(struct MHD_Connection *connection)
 {
@@ -35,19 +34,20 @@ static int socket_of(struct MHD_Connection *connection)
 
 /* ---- the headers have come ---- */
 
-/* The step that begins now must be done within `ns`, or the connection is closed. */
-static void allow_ns(struct tk_request *request, uint64_t from_ns, uint64_t ns)
+static uint64_t request_ns(const struct tk_request *request)
 {
-        atomic_store_explicit(&request->ours->seat.deadline_ns, from_ns + ns, memory_order_relaxed);
+        return tk_connections_request_ns(request->server->connections);
 }
 
-static void allow_now(struct tk_request *request, uint64_t ns)
+static bool streams(const struct tk_request *request)
 {
-        allow_ns(request, request->started_ns + tk_request_age_ns(request), ns);
+        return request->route && request->route->run == TK_RUN_STREAM;
 }
 
 static size_t body_max(const struct tk_request *request)
 {
+        if (streams(request))
+                return SIZE_MAX; /* it is worked on while it comes, and not held */
         return request->route && request->route->access == TK_ACCESS_VERIFY ? VERIFY_BODY_MAX : BODY_MAX;
 }
 
@@ -144,7 +144,7 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         struct tk_connection *ours = info->socket_context;
         struct tk_request *request = &ours->request;
         tk_request_begin(ours, server, connection, method, path);
-        allow_ns(request, request->started_ns, tk_connections_request_ns(server->connections));
+        tk_request_allow_from(request, request->started_ns, request_ns(request));
         tk_metrics_begun(&server->metrics);
         if (!ours->spoken)
                 atomic_fetch_sub_explicit(&server->metrics.silent, 1, memory_order_relaxed);
@@ -152,6 +152,8 @@ static enum MHD_Result begin(struct tk_server *server, struct MHD_Connection *co
         *ret_request = request;
 
         enum tk_err err = admit(request);
+        if (err == TK_OK && streams(request))
+                err = request->route->handle(request);
         if (err == TK_OK)
                 return MHD_YES;
         tk_refusal_note(request, request->caller.actor);
@@ -185,6 +187,14 @@ static enum MHD_Result collect(struct tk_request *request, const char *bytes, si
         body->received += len;
         if (broke_off(request))
                 return MHD_NO;
+        if (request->upload) {
+                tk_request_allow(request,
+                                 request_ns(request)); /* as long as bytes come, all of it may take long */
+                /* Whoever may import is heard to the end, also where what comes is not wanted: else the reply might get lost. */
+                if (request->reply.status == 0 && !tk_upload_put(request->upload, bytes, len))
+                        (void)tk_upload_reply(request->upload, request);
+                return MHD_YES;
+        }
         if (request->reply.status != 0) /* refused already */
                 return body->received <= DISCARD_MAX ? MHD_YES : MHD_NO;
         enum tk_err err = len > body_max(request) - body->len ? too_large(request)
@@ -220,18 +230,20 @@ static void run_handler(struct tk_request *request)
 
 void tk_dispatch_work(struct tk_request *request)
 {
-        run_handler(request);
+        if (request->phase == TK_PHASE_STREAMING)
+                tk_stream_work(request);
+        else
+                run_handler(request);
         request->phase = TK_PHASE_ANSWERED;
-        allow_now(request, request->reply.stream.read
-                                   ? STREAM_NS
-                                   : tk_connections_request_ns(request->server->connections));
+        tk_request_allow(request,
+                         request->reply.stream.more ? tk_stream_patience_ns(request) : request_ns(request));
         MHD_resume_connection(request->connection); /* the network thread may free the request from here on */
 }
 
 static enum MHD_Result hand_over(struct tk_request *request)
 {
         request->phase = TK_PHASE_WORKING;
-        allow_ns(request, 0, TK_NO_DEADLINE);        /* our own time is not the client's */
+        tk_request_allow(request, TK_NO_DEADLINE);   /* our own time is not the client's */
         MHD_suspend_connection(request->connection); /* before a worker can resume it */
         if (tk_workers_push(request->server->workers, request, request->route->run == TK_RUN_URGENT))
                 return MHD_YES;
@@ -239,14 +251,25 @@ static enum MHD_Result hand_over(struct tk_request *request)
                      "too many requests are waiting");
         tk_reply_problem(request, TK_BUSY);
         request->phase = TK_PHASE_ANSWERED;
-        allow_now(request, tk_connections_request_ns(request->server->connections));
+        tk_request_allow(request, request_ns(request));
         MHD_resume_connection(request->connection);
         return MHD_YES;
+}
+
+/* The upload's thread answers, now or when it is done. */
+static enum MHD_Result answer_upload(struct tk_request *request)
+{
+        request->phase = TK_PHASE_WORKING;
+        return tk_upload_reply(request->upload, request) ? answer_now(request) : MHD_YES;
 }
 
 static enum MHD_Result finish(struct tk_request *request)
 {
         tk_metrics_arrived(&request->server->metrics);
+        if (request->upload && request->reply.status == 0) {
+                request->phase = TK_PHASE_WORKING;
+                return tk_upload_end(request->upload) ? answer_upload(request) : MHD_YES;
+        }
         if (request->reply.status != 0)
                 return answer_now(request);
         enum tk_err err = check_media_type(request);
@@ -272,6 +295,8 @@ enum MHD_Result tk_dispatch_request(void *context, struct MHD_Connection *connec
                 return begin(context, connection, path, method, inout_request);
         if (request->phase == TK_PHASE_ANSWERED)
                 return tk_reply_send(request);
+        if (request->phase == TK_PHASE_WORKING && request->upload)
+                return answer_upload(request);
         if (*inout_len > 0) {
                 size_t len = *inout_len;
                 *inout_len = 0;
@@ -289,11 +314,14 @@ void tk_dispatch_completed(void *context, struct MHD_Connection *connection, voi
         if (!request)
                 return;
         uint64_t duration_ns = tk_request_age_ns(request);
-        allow_ns(request, request->started_ns + duration_ns, tk_connections_idle_ns(server->connections));
+        tk_request_allow_from(request, request->started_ns + duration_ns,
+                              tk_connections_idle_ns(server->connections));
         unsigned status = how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? request->reply.status : 0;
         tk_log_request(request, status, duration_ns);
         tk_metrics_finished(&server->metrics, request->route, status, request->phase != TK_PHASE_RECEIVING,
                             duration_ns);
+        if (request->upload)
+                tk_upload_drop(request->upload);
         tk_request_end(request);
         *inout_request = NULL;
 }

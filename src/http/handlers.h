@@ -77,4 +77,10 @@ struct tk_request;
 TK_HANDLERS(X)
 #undef X
 
+/* Imports and the export. import_begin runs on the network thread, when the headers have come. */
+enum tk_err tk_http_import_begin(struct tk_request *request);
+enum tk_err tk_http_import_get(struct tk_request *request);
+enum tk_err tk_http_import_list(struct tk_request *request);
+enum tk_err tk_http_key_export(struct tk_request *request);
+
 #endif

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/secret.h"
 #include "http/server_state.h"
+#include "http/stream.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #define JSON_TYPE    "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 #define BUSY_RETRY_S 1
-#define STREAM_BLOCK (64u << 10)
 
 void tk_reply_header(struct tk_request *request, const char *name, const char *value)
 {
@@ -51,26 +51,21 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
         return TK_OK;
 }
 
-void tk_reply_stream(struct tk_request *request, const char *content_type, uint64_t len,
-                     int64_t (*read)(void *context, uint64_t at, char *bytes, size_t max),
-                     void (*free)(void *context), void *context)
+void tk_reply_drop_bytes(struct tk_reply *reply)
 {
-        tk_reply_bytes(request, MHD_HTTP_OK, content_type, NULL, len);
-        request->reply.stream.read = read;
-        request->reply.stream.free = free;
-        request->reply.stream.context = context;
-}
-
-void tk_reply_drop(struct tk_reply *reply)
-{
-        if (reply->stream.read)
-                reply->stream.free(reply->stream.context);
-        reply->stream.read = NULL;
         if (!reply->owned)
                 return;
         tk_wipe(reply->bytes, reply->len); /* it may hold a new key */
         tk_free(reply->bytes);
         reply->owned = false;
+}
+
+void tk_reply_drop(struct tk_reply *reply)
+{
+        if (reply->stream.more && reply->stream.free)
+                reply->stream.free(reply->stream.context);
+        reply->stream.more = NULL;
+        tk_reply_drop_bytes(reply);
 }
 
 /* Serialise after `head` bytes that the caller fills; takes json. */
@@ -224,25 +219,19 @@ void tk_reply_problem(struct tk_request *request, enum tk_err err)
 
 /* ---- sending ---- */
 
-static ssize_t read_stream(void *context, uint64_t at, char *bytes, size_t max)
+static struct MHD_Response *make_response(struct tk_request *request)
 {
-        const struct tk_reply *reply = context;
-        int64_t got = reply->stream.read(reply->stream.context, at, bytes, max);
-        return got < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : got;
-}
-
-/* Bytes and stream are the request's, which libmicrohttpd ends only after it has sent them. */
-static struct MHD_Response *make_response(struct tk_reply *reply)
-{
-        if (!reply->stream.read)
-                return MHD_create_response_from_buffer(reply->len, reply->bytes, MHD_RESPMEM_PERSISTENT);
-        return MHD_create_response_from_callback(reply->len, STREAM_BLOCK, read_stream, reply, NULL);
+        const struct tk_reply *reply = &request->reply;
+        if (reply->stream.more)
+                return tk_stream_response(request);
+        /* The bytes are the request's, which libmicrohttpd ends only after it has sent them. */
+        return MHD_create_response_from_buffer(reply->len, reply->bytes, MHD_RESPMEM_PERSISTENT);
 }
 
 enum MHD_Result tk_reply_send(struct tk_request *request)
 {
         struct tk_reply *reply = &request->reply;
-        struct MHD_Response *response = make_response(reply);
+        struct MHD_Response *response = make_response(request);
         if (!response)
                 return MHD_NO; /* out of memory: the connection is closed */
         enum MHD_Result added = MHD_add_response_header(response, "Content-Type", reply->content_type);

@@ -37,19 +37,12 @@ enum tk_err tk_reply_written(struct tk_request *request, const struct tk_json_wr
 void tk_reply_bytes(struct tk_request *request, unsigned status, const char *content_type, char *bytes,
                     size_t len);
 
-/*
- * 200, with `len` bytes that are read as they are sent: read(context, at, bytes, max) gives how many, or -1. Takes `context`, which
- * `free` frees, on whatever thread. For what is too large for memory; reading may wait for the disk.
- */
-void tk_reply_stream(struct tk_request *request, const char *content_type, uint64_t len,
-                     int64_t (*read)(void *context, uint64_t at, char *bytes, size_t max),
-                     void (*free)(void *context), void *context);
-
 /* The problem document of request->fault, or of `err` when that is empty. */
 void tk_reply_problem(struct tk_request *request, enum tk_err err);
 
-/* Wipe and free what it owns. */
+/* Wipe and free what it owns: with its stream, and its bytes alone. */
 void tk_reply_drop(struct tk_reply *reply);
+void tk_reply_drop_bytes(struct tk_reply *reply);
 
 /* Queue it. On the network thread, once. */
 enum MHD_Result tk_reply_send(struct tk_request *request);

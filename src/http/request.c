@@ -17,7 +17,7 @@
 #define PAGE_LIMIT_DEFAULT  100
 #define PAGE_LIMIT_MAX      1000
 #define IDEMPOTENCY_KEY_MAX 255
-#define QUERY_MAX           8
+#define QUERY_MAX           12
 
 /* ---- life ---- */
 
@@ -31,6 +31,17 @@ static uint64_t monotonic_ns(void)
 uint64_t tk_request_age_ns(const struct tk_request *request)
 {
         return monotonic_ns() - request->started_ns;
+}
+
+void tk_request_allow_from(struct tk_request *request, uint64_t from_ns, uint64_t ns)
+{
+        uint64_t deadline_ns = ns == TK_NO_DEADLINE ? TK_NO_DEADLINE : from_ns + ns;
+        atomic_store_explicit(&request->ours->seat.deadline_ns, deadline_ns, memory_order_relaxed);
+}
+
+void tk_request_allow(struct tk_request *request, uint64_t ns)
+{
+        tk_request_allow_from(request, ns == TK_NO_DEADLINE ? 0 : monotonic_ns(), ns);
 }
 
 /* Some 20 KiB, most of it buffers that need no zeros: only what is read before it is written is set. */
@@ -57,7 +68,7 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
         request->body.announced = 0;
         request->reply.status = 0;
         request->reply.owned = false;
-        request->reply.stream.read = NULL;
+        request->reply.stream.more = NULL;
         request->reply.header_count = 0;
 }
 
@@ -317,6 +328,15 @@ static enum tk_err page_from(struct tk_request *request, struct tk_str limit, st
                                     "use the next_cursor of the page before", "it is not a cursor");
         *ret_page = (struct tk_page){.after_id = after, .limit = (uint32_t)rows};
         return TK_OK;
+}
+
+enum tk_err tk_request_query(struct tk_request *request, const struct tk_query *known, size_t count)
+{
+        struct query_reading reading = {.request = request};
+        for (size_t i = 0; i < count; i++)
+                reading.known[reading.count++] = &known[i];
+        MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, on_parameter, &reading);
+        return reading.err;
 }
 
 enum tk_err tk_request_page(struct tk_request *request, const struct tk_query *filters, size_t filter_count,

@@ -26,6 +26,8 @@
 
 struct tk_server;
 struct tk_route;
+struct tk_upload; /* http/upload.h */
+struct tk_request;
 
 /* The headers that matter, as they came; ptr NULL when absent. They live as long as the request. */
 struct tk_headers {
@@ -44,16 +46,23 @@ struct tk_body {
         char in_place[TK_BODY_INLINE_BYTES];
 };
 
+/* A reply that comes in pieces, of which the reply's bytes are one: see http/stream.h. */
+struct tk_stream {
+        enum tk_err (*more)(struct tk_request *request, void *context); /* NULL: it does not */
+        void (*free)(void *context);
+        void *context;
+        uint64_t len, made; /* of all pieces, and of those that were made */
+        size_t sent;        /* of this piece */
+        bool last;          /* this piece */
+        bool broken;        /* a piece could not be made */
+};
+
 struct tk_reply {
         unsigned status;
         const char *content_type;
         char *bytes;
         size_t len;
-        struct {
-                int64_t (*read)(void *context, uint64_t at, char *bytes, size_t max); /* NULL: no stream */
-                void (*free)(void *context);
-                void *context;
-        } stream;   /* the body is read from it, `len` bytes */
+        struct tk_stream stream;
         bool owned; /* bytes were allocated; else they are static or in the request */
         struct {
                 const char *name;
@@ -69,6 +78,7 @@ enum tk_phase {
         TK_PHASE_RECEIVING, /* until all of it has come, or as much as we want */
         TK_PHASE_WORKING,   /* suspended; a worker has it */
         TK_PHASE_ANSWERED,
+        TK_PHASE_STREAMING, /* the next piece of the reply is being made, by a worker */
 };
 
 struct tk_request {
@@ -85,7 +95,8 @@ struct tk_request {
         struct tk_caller caller;
         enum tk_phase phase;
         uint64_t started_ns;
-        struct tk_request *next; /* while it waits for a worker */
+        struct tk_request *next;  /* while it waits for a worker */
+        struct tk_upload *upload; /* of a body that is worked on while it comes; NULL: none */
         json_t *json;
         struct tk_arena arena;
         char actor[32];
@@ -121,6 +132,12 @@ void tk_request_begin(struct tk_connection *ours, struct tk_server *server, stru
 /* Wipes what may hold a key. */
 void tk_request_end(struct tk_request *request);
 uint64_t tk_request_age_ns(const struct tk_request *request);
+/*
+ * The step that begins now, or began then, must be done within `ns`, or the connection is closed; TK_NO_DEADLINE: it is ours, and may
+ * take its time. Before the connection is handed to another thread.
+ */
+void tk_request_allow(struct tk_request *request, uint64_t ns);
+void tk_request_allow_from(struct tk_request *request, uint64_t from_ns, uint64_t ns);
 
 /* Keep more of the body. TK_NOMEM. */
 enum tk_err tk_request_append(struct tk_request *request, const char *bytes, size_t len);
@@ -149,6 +166,8 @@ struct tk_query {
         const char *name;
         struct tk_str *ret_value; /* ptr NULL when absent */
 };
+/* The parameters of the query string. One that nobody knows is refused. */
+enum tk_err tk_request_query(struct tk_request *request, const struct tk_query *known, size_t count);
 /* The page that a list wants, and its filters. A parameter that nobody knows is refused. */
 enum tk_err tk_request_page(struct tk_request *request, const struct tk_query *filters, size_t filter_count,
                             struct tk_page *ret_page);

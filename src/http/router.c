@@ -23,6 +23,10 @@ static const struct tk_route routes[] = {
 
         ADMIN("GET", "keys", "keys:read", WORKER, key_list),
         ADMIN("POST", "keys", "keys:write", WORKER, key_issue),
+        ADMIN("GET", "keys/export", "keys:read", WORKER, key_export),
+        ADMIN("POST", "keys/import", "keys:write", STREAM, import_begin),
+        ADMIN("GET", "imports", "keys:read", WORKER, import_list),
+        ADMIN("GET", "imports/{import}", "keys:read", WORKER, import_get),
         ADMIN("GET", "keys/{key}", "keys:read", WORKER, key_get),
         ADMIN("PATCH", "keys/{key}", "keys:write", WORKER, key_update),
         ADMIN("POST", "keys/{key}/suspend", "keys:write", URGENT, key_suspend),
@@ -150,6 +154,15 @@ static const char *allow_value(bool get, bool delete, const char *other)
         return strcmp(other, "POST") == 0 ? "GET, HEAD, POST" : "GET, HEAD, PATCH";
 }
 
+/* Whether some route has exactly this path: it is then no other route's parameter. */
+static bool is_literal(const char *path)
+{
+        for (size_t i = 0; i < ROUTE_COUNT; i++)
+                if (!strchr(routes[i].path, '{') && strcmp(routes[i].path, path) == 0)
+                        return true;
+        return false;
+}
+
 enum tk_match tk_route_find(const char *method, const char *path, const struct tk_route **ret_route,
                             struct tk_str ret_params[], const char **ret_allow)
 {
@@ -157,6 +170,8 @@ enum tk_match tk_route_find(const char *method, const char *path, const struct t
         const char *other = NULL;
         for (size_t i = 0; i < ROUTE_COUNT; i++) {
                 if (!path_matches(routes[i].path, path, ret_params))
+                        continue;
+                if (strchr(routes[i].path, '{') && is_literal(path))
                         continue;
                 if (method_matches(&routes[i], method)) {
                         *ret_route = &routes[i];

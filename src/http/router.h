@@ -22,6 +22,7 @@ enum tk_access {
 enum tk_run {
         TK_RUN_INLINE, /* on the network thread: never touches the disk, never blocks */
         TK_RUN_WORKER,
+        TK_RUN_STREAM, /* called when the headers have come; the body is worked on while it comes (http/upload.h) */
         TK_RUN_URGENT, /* on a worker, before what waits there: nothing may delay a revocation */
 };
 

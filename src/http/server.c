@@ -160,6 +160,7 @@ enum tk_err tk_server_start(const struct tk_server_config *config, struct tk_ser
         server->log = config->log;
         server->started_s = (int64_t)(tk_service_now_ns(config->service) / TK_NS_PER_S);
         server->tcp_fd = server->socket_fd = -1;
+        tk_uploads_init(&server->uploads);
         enum tk_err err = start(server, config, fault);
         if (err != TK_OK) {
                 if (fault->code == TK_FAULT_none)
@@ -210,6 +211,7 @@ void tk_server_stop(struct tk_server *server, unsigned grace_s)
         atomic_store_explicit(&server->stopping, true, memory_order_relaxed);
         tk_drain(server, grace_s);
         /* Workers before daemons: a daemon must not stop while a request is suspended. */
+        tk_uploads_stop(&server->uploads);
         tk_workers_finish(server->workers);
         if (server->tcp)
                 MHD_stop_daemon(server->tcp);

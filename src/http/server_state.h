@@ -9,6 +9,7 @@
 #include "http/metrics.h"
 #include "http/server.h"
 #include "http/throttle.h"
+#include "http/upload.h"
 #include "http/workers.h"
 
 #include <microhttpd.h>
@@ -32,6 +33,7 @@ struct tk_server {
         struct tk_throttle *throttle;
         bool behind_proxy; /* clients have addresses of their own only where a trusted proxy tells them */
         struct tk_metrics metrics;
+        struct tk_uploads uploads;
 };
 
 static inline bool tk_server_stopping(struct tk_server *server)

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "http/request.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 struct queue {
@@ -131,11 +132,11 @@ void tk_workers_stop(struct tk_workers *workers)
         tk_free(workers);
 }
 
-bool tk_workers_push(struct tk_workers *workers, struct tk_request *request, bool urgent)
+static bool push(struct tk_workers *workers, struct tk_request *request, bool urgent, unsigned queue_max)
 {
         pthread_mutex_lock(&workers->lock);
         struct queue *queue = urgent ? &workers->urgent : &workers->normal;
-        bool taken = !workers->stopping && queue->length < workers->queue_max;
+        bool taken = !workers->stopping && queue->length < queue_max;
         if (taken) {
                 queue_push(queue, request);
                 pthread_cond_signal(&workers->any_work);
@@ -146,6 +147,16 @@ bool tk_workers_push(struct tk_workers *workers, struct tk_request *request, boo
         }
         pthread_mutex_unlock(&workers->lock);
         return taken;
+}
+
+bool tk_workers_push(struct tk_workers *workers, struct tk_request *request, bool urgent)
+{
+        return push(workers, request, urgent, workers->queue_max);
+}
+
+bool tk_workers_go_on(struct tk_workers *workers, struct tk_request *request)
+{
+        return push(workers, request, false, UINT_MAX);
 }
 
 void tk_workers_stats(struct tk_workers *workers, struct tk_workers_stats *ret_stats)

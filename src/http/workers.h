@@ -34,6 +34,9 @@ void tk_workers_stop(struct tk_workers *workers);
 /* Any thread. False: the queue is full, or the pool is stopping. */
 bool tk_workers_push(struct tk_workers *workers, struct tk_request *request, bool urgent);
 
+/* The next step of a request that was taken before: a full queue does not end what has begun. False: the pool is stopping. */
+bool tk_workers_go_on(struct tk_workers *workers, struct tk_request *request);
+
 struct tk_workers_stats {
         uint64_t queued, refused;
 };

@@ -8,6 +8,9 @@
 
 #include "registry/registry.h"
 
+/* Raise a named counter by `count`; `ret_first` is the first of the numbers drawn. */
+enum tk_err tk_counter_take(struct tk_txn *txn, struct tk_str name, uint64_t count, uint64_t *ret_first);
+
 /* The next value of a named counter, from 1. TK_CORRUPT when there is no such counter. */
 enum tk_err tk_counter_next(struct tk_txn *txn, struct tk_str name, uint64_t *ret_value);
 
@@ -16,6 +19,8 @@ enum tk_err tk_change_record(struct tk_txn *txn, enum tk_object object, uint64_t
                              const struct tk_change *change);
 
 /* The two halves of it (audit.c is tk_audit_note). */
+/* One row for `count` new objects whose ids follow each other. */
+enum tk_err tk_feed_append_span(struct tk_txn *txn, enum tk_object object, uint64_t first_id, uint64_t count);
 enum tk_err tk_feed_append(struct tk_txn *txn, enum tk_object object, uint64_t object_id, uint64_t version);
 
 #endif

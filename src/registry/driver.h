@@ -40,6 +40,8 @@ enum tk_db_mode {
 struct tk_driver {
         const char *scheme; /* of its URLs: `sqlite` */
         bool local_file;    /* the location is the path of a file, so there is a disk to keep space on */
+        /* For the writer's connection alone, a script; NULL: nothing. */
+        const char *writer_settings;
         const struct tk_migration *migrations; /* in order; number 0 ends them */
 
         /* Open or create. On failure `fault` says in words what and how to mend it. */
@@ -61,6 +63,8 @@ struct tk_driver {
         enum tk_err (*bind_blob)(struct tk_stmt *stmt, int parameter, struct tk_str value);
         /* Run up to the next row: *ret_row tells whether there is one. To change rows is done when it says false. */
         enum tk_err (*step)(struct tk_stmt *stmt, bool *ret_row);
+        /* How many rows the last statement that was stepped to its end has inserted, updated or deleted. */
+        int64_t (*changes)(struct tk_db *db);
         /* Columns count from 0. Bytes are valid until the next step. */
         int64_t (*column_i64)(struct tk_stmt *stmt, int column);
         struct tk_str (*column_bytes)(struct tk_stmt *stmt, int column);

@@ -203,6 +203,7 @@ struct tk_feed_row {
         enum tk_object object;
         uint64_t object_id;
         uint64_t version;
+        uint64_t count; /* of objects, from object_id on: more than 1 for a batch of an import */
 };
 
 #endif

@@ -116,6 +116,8 @@ static enum tk_err try_open(struct tk_registry *registry, const struct tk_regist
         if (err != TK_OK)
                 return err;
         err = tk_migrate(registry->driver, db, fault);
+        if (err == TK_OK && registry->driver->writer_settings != NULL)
+                err = registry->driver->script(db, registry->driver->writer_settings);
         if (err == TK_OK)
                 err = start_writer(registry, config, db, fault);
         if (err != TK_OK)
@@ -256,4 +258,9 @@ enum tk_err tk_registry_read(struct tk_registry *registry, tk_txn_fn *run, void 
 enum tk_err tk_registry_write(struct tk_registry *registry, enum tk_lane lane, tk_txn_fn *run, void *context)
 {
         return tk_writer_run(registry->writer, lane, run, context);
+}
+
+bool tk_registry_urgent(struct tk_registry *registry)
+{
+        return tk_writer_urgent(registry->writer);
 }

@@ -55,7 +55,8 @@ void tk_registry_stats(const struct tk_registry *registry, struct tk_registry_st
 
 /*
  * Copy all that is committed, as of one moment, into a new file, while others read and write. The caller's thread; as long as the
- * disk takes. TK_FULL, TK_IO: nothing is left behind.
+ * disk takes. TK_FULL, TK_IO: nothing is left behind; so also TK_BUSY: an import of all or nothing was being carried out at that moment, and
+ * the copy would hold half of it.
  */
 enum tk_err tk_registry_copy(struct tk_registry *registry, const char *path);
 
@@ -87,6 +88,9 @@ enum tk_lane { TK_LANE_NORMAL, TK_LANE_FAST };
  *   TK_UNCERTAIN  it may be recorded, or is recorded and not in force: see struct tk_registry_config
  */
 enum tk_err tk_registry_write(struct tk_registry *registry, enum tk_lane lane, tk_txn_fn *run, void *context);
+
+/* Whether a job of the fast lane waits: for bulk jobs, which ask now and then whether to stop. Any thread. */
+bool tk_registry_urgent(struct tk_registry *registry);
 
 /* ---- lists ---- */
 

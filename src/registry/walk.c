@@ -15,6 +15,14 @@ static const char KEYS[] = KEY_ROWS "ORDER BY id";
 static const char KEYS_OF_CONSUMER[] =
         KEY_ROWS "WHERE consumer_id = ?1 AND (?2 = 0 OR environment_id = ?2) ORDER BY id";
 static const char KEY_ONE[] = KEY_ROWS "WHERE id = ?1";
+/* The joins in this order: each is a look-up by a key, and the keys come in the order of their ids. */
+static const char KEY_SPAN[] =
+        "SELECT k.id, k.environment_id, k.consumer_id, k.state, k.generation, k.pepper_version, k.imported,"
+        " k.digest, k.scopes, k.limits, k.restrictions, k.not_before_s, k.expires_s, k.roles, e.api_id,"
+        " c.state, COALESCE(s.id, 0) FROM keys k CROSS JOIN environments e ON e.id = k.environment_id"
+        " CROSS JOIN consumers c ON c.id = k.consumer_id LEFT JOIN subscriptions s"
+        " ON s.consumer_id = k.consumer_id AND s.environment_id = k.environment_id AND s.state <> 4"
+        " WHERE k.id >= ?1 AND k.id < ?2 ORDER BY k.id";
 
 static struct tk_key_row take_key(struct tk_query *query)
 {
@@ -77,6 +85,28 @@ enum tk_err tk_key_walk_consumer(struct tk_txn *txn, uint64_t consumer_id, uint6
         tk_bind_u64(&query, consumer_id);
         tk_bind_u64(&query, environment_id);
         return walk_keys(&query, visit, context, &count);
+}
+
+enum tk_err tk_key_walk_span(struct tk_txn *txn, uint64_t first_id, uint64_t count, tk_key_row_fn *visit,
+                             void *context)
+{
+        struct tk_query query = tk_query_begin(txn, KEY_SPAN);
+        enum tk_err err = TK_OK;
+
+        tk_bind_u64(&query, first_id);
+        tk_bind_u64(&query, first_id + count);
+        while (err == TK_OK && tk_query_next(&query)) {
+                struct tk_key_row row = take_key(&query);
+                struct tk_key_owner owner;
+
+                owner.api_id = tk_take_u64(&query);
+                owner.consumer_state = (enum tk_state)tk_take_i64(&query);
+                owner.subscription_id = tk_take_u64(&query);
+                row.owner = &owner;
+                if (query.err == TK_OK)
+                        err = visit(&row, context);
+        }
+        return end(&query, err);
 }
 
 enum tk_err tk_key_walk_one(struct tk_txn *txn, uint64_t id, tk_key_row_fn *visit, void *context)

@@ -9,6 +9,12 @@
 #include "registry/codec.h"
 #include "registry/registry.h"
 
+/* Whose a key is. */
+struct tk_key_owner {
+        uint64_t api_id;
+        uint64_t subscription_id; /* the one that has not ended; 0: none */
+        enum tk_state consumer_state;
+};
 struct tk_key_row {
         uint64_t id, environment_id, consumer_id;
         enum tk_state state;
@@ -18,7 +24,8 @@ struct tk_key_row {
         struct tk_digest digest;
         struct tk_str scopes, limits, restrictions; /* as codec.h reads them */
         int64_t not_before_s, expires_s;
-        struct tk_str roles; /* as codec.h reads them */
+        struct tk_str roles;              /* as codec.h reads them */
+        const struct tk_key_owner *owner; /* NULL: this walk does not look at it */
 };
 typedef enum tk_err tk_key_row_fn(const struct tk_key_row *row, void *context);
 
@@ -26,6 +33,9 @@ enum tk_err tk_key_walk(struct tk_txn *txn, tk_key_row_fn *visit, void *context)
 /* environment_id 0: in all of them. */
 enum tk_err tk_key_walk_consumer(struct tk_txn *txn, uint64_t consumer_id, uint64_t environment_id,
                                  tk_key_row_fn *visit, void *context);
+/* Those with the `count` ids from `first_id` on, each with its owner. */
+enum tk_err tk_key_walk_span(struct tk_txn *txn, uint64_t first_id, uint64_t count, tk_key_row_fn *visit,
+                             void *context);
 /* The one row; TK_NOT_FOUND. */
 enum tk_err tk_key_walk_one(struct tk_txn *txn, uint64_t id, tk_key_row_fn *visit, void *context);
 

@@ -215,12 +215,14 @@ static bool batch_is_over(const struct batch *batch)
 static struct job *take_job(struct tk_writer *writer, const struct batch *batch)
 {
         struct job *job;
+        bool late = batch_is_over(batch);
 
-        if (batch_is_over(batch))
+        if (batch->err != TK_OK || batch->jobs.count >= BATCH_JOBS_MAX)
                 return NULL;
         pthread_mutex_lock(&writer->lock);
+        /* Also behind a long job: in the next batch it would wait for another commit. */
         job = queue_pop(&writer->lanes[TK_LANE_FAST]);
-        if (job == NULL && !writer->stats.degraded)
+        if (job == NULL && !late && !writer->stats.degraded)
                 job = queue_pop(&writer->lanes[TK_LANE_NORMAL]);
         pthread_mutex_unlock(&writer->lock);
         return job;
@@ -402,6 +404,16 @@ enum tk_err tk_writer_run(struct tk_writer *writer, enum tk_lane lane, tk_txn_fn
         pthread_mutex_unlock(&writer->lock);
         pthread_cond_destroy(&job.answer);
         return job.err;
+}
+
+bool tk_writer_urgent(struct tk_writer *writer)
+{
+        bool urgent;
+
+        pthread_mutex_lock(&writer->lock);
+        urgent = writer->lanes[TK_LANE_FAST].count > 0;
+        pthread_mutex_unlock(&writer->lock);
+        return urgent;
 }
 
 void tk_writer_stats(struct tk_writer *writer, struct tk_registry_stats *ret_stats)

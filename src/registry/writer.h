@@ -30,6 +30,9 @@ void tk_writer_stop(struct tk_writer *writer);
 /* See tk_registry_write(). */
 enum tk_err tk_writer_run(struct tk_writer *writer, enum tk_lane lane, tk_txn_fn *run, void *context);
 
+/* Whether a job of the fast lane waits. Any thread, also from within a job. */
+bool tk_writer_urgent(struct tk_writer *writer);
+
 void tk_writer_stats(struct tk_writer *writer, struct tk_registry_stats *ret_stats);
 
 #endif

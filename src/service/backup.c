@@ -5,6 +5,7 @@
 #include "service/backup.h"
 
 #include "core/alloc.h"
+#include "registry/import.h"
 #include "service/internal.h"
 #include "service/meter_file.h"
 
@@ -54,6 +55,37 @@ static enum tk_err check_room(const struct job *job)
         return TK_FULL;
 }
 
+/* What is staged aside is in no backup: restored, an import that was decided and is being carried out would be half of one. */
+static enum tk_err half_import(const struct job *job)
+{
+        tk_fault_set(job->fault, TK_FAULT_unavailable, "",
+                     "try again when it is done: GET /v1/imports shows how far it is",
+                     "an import of all or nothing is being carried out, and a backup would hold half of it");
+        return TK_BUSY;
+}
+
+static enum tk_err read_unfinished(struct tk_txn *txn, void *context)
+{
+        struct tk_import *import = context;
+        struct tk_arena arena;
+        tk_arena_init(&arena, 0);
+        enum tk_err err = tk_import_unfinished(txn, &arena, import);
+        tk_arena_fini(&arena);
+        if (err == TK_NOT_FOUND)
+                import->state = TK_IMPORT_DONE;
+        return err == TK_NOT_FOUND ? TK_OK : err;
+}
+
+/* Before anything is copied. One that begins meanwhile is seen in the copy. */
+static enum tk_err check_imports(const struct job *job)
+{
+        struct tk_import import;
+        enum tk_err err = tk_registry_read(job->service->registry, read_unfinished, &import);
+        if (err != TK_OK)
+                return tk_fault_from_err(job->fault, err);
+        return import.state == TK_IMPORT_APPLYING ? half_import(job) : TK_OK;
+}
+
 /* ---- the note ---- */
 
 struct note {
@@ -92,6 +124,8 @@ static enum tk_err copy_registry(struct job *job)
                 return err;
         (void)unlink(path); /* of a daemon that was killed */
         err = tk_registry_copy(job->service->registry, path);
+        if (err == TK_BUSY)
+                return half_import(job);
         if (err != TK_OK)
                 return tk_fault_from_err(job->fault, err);
         job->registry_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -130,6 +164,8 @@ static enum tk_err take(struct job *job, const struct tk_caller *caller, struct 
 {
         int64_t now_s = (int64_t)(tk_service_now_ns(job->service) / TK_NS_PER_S);
         enum tk_err err = check_room(job);
+        if (err == TK_OK)
+                err = check_imports(job);
         if (err == TK_OK)
                 err = tk_meters_capture(job->service->meters);
         if (err != TK_OK)

@@ -19,6 +19,7 @@
 #include "service/service.h"
 
 #include <jansson.h>
+#include <pthread.h>
 
 #include <stdatomic.h>
 
@@ -39,6 +40,9 @@ struct tk_service {
         struct tk_bindings *bindings;
         struct tk_refusals *refusals;
         atomic_bool backing_up;
+        pthread_mutex_t importing; /* guards these: one import at a time */
+        bool import_claimed;
+        struct tk_importer *importer; /* what it tells of itself while it runs; NULL: none */
 };
 
 /* ---- one operation ---- */

@@ -57,6 +57,7 @@ enum tk_err tk_op_reserve(struct tk_op *op, const struct tk_publish_room *room)
         op->promised.names += room->names;
         op->promised.policies += room->policies;
         op->promised.meters += room->meters;
+        op->promised.foreign += room->foreign;
         return TK_OK;
 }
 

@@ -62,6 +62,14 @@ static enum tk_publish_state publish_state(enum tk_state state)
 static enum tk_err find_owner(const struct tk_pass *pass, const struct tk_key_row *row,
                               struct tk_owner *ret_owner)
 {
+        if (row->owner) {
+                *ret_owner = (struct tk_owner){
+                        .api_id = (uint32_t)row->owner->api_id,
+                        .subscription_id = (uint32_t)row->owner->subscription_id,
+                        .suspended = row->owner->consumer_state != TK_STATE_ACTIVE,
+                };
+                return TK_OK;
+        }
         return pass->owners ? tk_owners_find(pass->owners, row->environment_id, row->consumer_id, ret_owner)
                             : tk_owner_read(pass->txn, row->environment_id, row->consumer_id, ret_owner);
 }
@@ -252,6 +260,8 @@ enum tk_err tk_pass_apply(struct tk_pass *pass, const struct tk_feed_row *row)
         case TK_OBJECT_SUBSCRIPTION:
                 return apply_subscription(pass, row);
         case TK_OBJECT_KEY:
+                if (row->count > 1)
+                        return tk_key_walk_span(pass->txn, row->object_id, row->count, publish_key, pass);
                 return tk_key_walk_one(pass->txn, row->object_id, publish_key, pass);
         case TK_OBJECT_ROLE:
                 return apply_role(pass, row->object_id);

@@ -190,6 +190,7 @@ enum tk_err tk_feeder_reserve(struct tk_feeder *feeder, const struct tk_publish_
                 .names = feeder->promised.names + room->names,
                 .policies = feeder->promised.policies + room->policies,
                 .meters = feeder->promised.meters + room->meters,
+                .foreign = feeder->promised.foreign + room->foreign,
         };
         enum tk_err err = tk_publisher_reserve(feeder->files, &all);
         if (err == TK_OK)
@@ -213,6 +214,7 @@ void tk_feeder_release(struct tk_feeder *feeder, const struct tk_publish_room *r
         feeder->promised.names -= room->names;
         feeder->promised.policies -= room->policies;
         feeder->promised.meters -= room->meters;
+        feeder->promised.foreign -= room->foreign;
         pthread_mutex_unlock(&feeder->mutex);
 }
 

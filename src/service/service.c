@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "gate/gate.h"
+#include "service/import.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -113,6 +114,7 @@ enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_se
         fault->code = TK_FAULT_none;
         service->config = *config;
         service->lock_fd = -1;
+        pthread_mutex_init(&service->importing, NULL);
         tk_pepper_file_init(&service->secrets);
         service->data_dir = join(config->data_dir, "", "");
         enum tk_err err = service->data_dir ? TK_OK : tk_fault_from_err(fault, TK_NOMEM);
@@ -130,6 +132,9 @@ enum tk_err tk_service_open(const struct tk_service_config *config, struct tk_se
                 err = tk_admin_ensure(service, fault);
         if (err == TK_OK)
                 err = open_rights(service, fault);
+        if (err == TK_OK)
+                (void)tk_imports_recover(
+                        service); /* what cannot be ended now is tried again before the next import */
         if (err == TK_OK) {
                 *ret_service = service;
                 service = NULL; /* the caller owns it now */
@@ -159,6 +164,7 @@ void tk_service_close(struct tk_service *service)
         tk_pepper_file_fini(&service->secrets);
         if (service->lock_fd >= 0)
                 close(service->lock_fd);
+        pthread_mutex_destroy(&service->importing);
         tk_free(service->gate_dir);
         tk_free(service->data_dir);
         tk_free(service);

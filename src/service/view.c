@@ -4,6 +4,7 @@
 #include "service/view.h"
 
 #include "service/admin.h"
+#include "service/import.h"
 
 static json_t *text(struct tk_str s)
 {
@@ -245,4 +246,47 @@ bool tk_state_parse(struct tk_str name, enum tk_state *ret_state)
                 }
         }
         return false;
+}
+
+/* ---- imports ---- */
+
+static const char *import_state(enum tk_import_state state)
+{
+        switch (state) {
+        case TK_IMPORT_READING:
+                return "reading";
+        case TK_IMPORT_APPLYING:
+                return "applying";
+        case TK_IMPORT_DONE:
+                return "done";
+        case TK_IMPORT_REFUSED:
+                return "refused";
+        case TK_IMPORT_INTERRUPTED:
+                break;
+        }
+        return "interrupted";
+}
+
+/* A report that was not written yet is empty. */
+static void add_report(json_t *object, struct tk_str text_of_it)
+{
+        json_t *report = json_loadb(text_of_it.ptr ? text_of_it.ptr : "", text_of_it.len, 0, NULL);
+        json_t *errors = json_object_get(report, "errors"), *warnings = json_object_get(report, "warnings");
+        json_object_set_new(object, "errors", errors ? json_incref(errors) : json_array());
+        json_object_set_new(object, "warnings", warnings ? json_incref(warnings) : json_array());
+        json_decref(report);
+}
+
+json_t *tk_view_import(const struct tk_import *import, bool whole)
+{
+        json_t *object = json_pack(
+                "{s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+                id_or_null(TK_ID_IMPORT, import->id), "state", import_state(import->state), "mode",
+                import->all_or_nothing ? "all-or-nothing" : "rest", "dry_run", (int)import->dry_run, "lines",
+                number(import->lines), "imported", number(import->imported), "rejected",
+                number(import->rejected), "warned", number(import->warned), "created_by", text(import->actor),
+                "created_at", time_or_null(import->created_s), "updated_at", time_or_null(import->updated_s));
+        if (object && whole)
+                add_report(object, import->report);
+        return object;
 }

@@ -36,7 +36,8 @@ class Reply:
     def __init__(self, status, headers, body):
         self.status = status
         self.headers = headers
-        self.json = json.loads(body) if body and "json" in headers.get("Content-Type", "") else None
+        media = headers.get("Content-Type", "").split(";")[0]
+        self.json = json.loads(body) if body and "json" in media and "ndjson" not in media else None
         self.text = body.decode("utf-8", "replace")
 
     def problem(self):

@@ -326,3 +326,39 @@ def test_without_the_pepper_no_daemon_starts(taken, tmp_path):
     assert done.code == OK and "put the copy of the pepper there" in done.out
     started = cli.run("serve", "--data", "back", "--gate", str(tmp_path / "gate"), "--listen", "127.0.0.1:0", cwd=tmp_path)
     assert started.code == FAILED and "is missing" in started.err
+
+
+# ---- an import meanwhile ----
+
+def test_no_backup_holds_half_an_import(home):
+    """All or nothing: before it is decided a backup has nothing of it, afterwards all, and in between there is none."""
+    total = 60000
+    rows = [{"key": f"old_{hashlib.sha256(str(number).encode()).hexdigest()}"} for number in range(total)]
+    home.good("api", "create", "maps")
+    home.good("consumer", "create", "default")
+    (home.folder / "keys.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    taken = {"before": None, "after": None}
+    importing = threading.Thread(target=home.good, args=("import", "keys.ndjson", "--api", "maps", "--all-or-nothing"))
+    importing.start()
+    refused = number = 0
+    while importing.is_alive():
+        done = home.run("backup", f"{number}.tar")
+        refused += done.code == FAILED and "being carried out" in done.err
+        assert done.code == OK or refused, done
+        if done.code == OK and not refused:
+            taken["before"] = f"{number}.tar"
+        number += 1
+    importing.join()
+    home.good("backup", "after.tar")
+    assert refused and taken["before"]
+    assert list(members(home.folder / "after.tar")) == ["registry.db", "meters.journal", "manifest.json"]
+    home.stop()
+    for archive, expected in ((taken["before"], 0), ("after.tar", total)):
+        name = archive.removesuffix(".tar")
+        assert restore(home, archive, name, "--pepper-file", "data/pepper").code == OK
+        with Restored(home, name).start() as other, other.client() as client:
+            [found] = client.done(client.get("/v1/imports"))["items"]
+            assert (found["state"], found["imported"]) == (("interrupted", 0) if expected == 0 else ("done", total))
+            codes = {client.verify(row["key"], "maps") for row in rows[::977]}
+            assert codes == ({"malformed"} if expected == 0 else {"valid"}), "unknown keys of no shape are malformed"
+            assert other.stop() == OK

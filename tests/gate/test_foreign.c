@@ -123,7 +123,7 @@ static void test_a_daemon_killed_in_the_index_of_imported_keys(void **state)
         }
         uint64_t table = atomic_load(&foreign_header(test)->foreign_table);
         import_up_to(test, &next, 512);
-        struct tk_publish_room room = {.key_id = 513};
+        struct tk_publish_room room = {.key_id = 513, .foreign = 1};
         assert_int_equal(tk_publisher_reserve(test->publisher, &room), TK_OK);
         assert_true(atomic_load(&foreign_header(test)->foreign_table) != table); /* it has grown */
         uint64_t left = stats_of(test).foreign_keys;

@@ -112,9 +112,10 @@ static void a_full_queue_refuses(void **state)
         tk_workers_stats(workers, &stats);
         assert_int_equal(stats.queued, 2);
         assert_int_equal(stats.refused, 1);
+        assert_true(tk_workers_go_on(workers, &requests[5])); /* what was begun goes on */
         let_go_all();
         tk_workers_stop(workers);
-        assert_int_equal(count, 4);
+        assert_int_equal(count, 5);
 }
 
 static void many_at_once(void **state)
@@ -148,6 +149,7 @@ static void finished_refuses(void **state)
         assert_int_equal(count, 1);
         assert_false(tk_workers_push(workers, &requests[1], false));
         assert_false(tk_workers_push(workers, &requests[2], true));
+        assert_false(tk_workers_go_on(workers, &requests[3]));
         tk_workers_finish(workers); /* once more is nothing more */
         tk_workers_stop(workers);
         assert_int_equal(count, 1);

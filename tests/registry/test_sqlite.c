@@ -137,8 +137,10 @@ static void a_newer_schema_is_refused(void **state)
         struct fixture *f = *state;
 
         close_registry(f);
+        int64_t known = sql(f, "SELECT MAX(number) FROM schema_version");
         sql(f, "INSERT INTO schema_version SELECT MAX(number) + 1, 'later', 'x' FROM schema_version");
-        assert_does_not_open(f, TK_INVALID, "schema version 5");
+        struct tk_str word = tk_arena_printf(&f->arena, "schema version %lld", (long long)known + 1);
+        assert_does_not_open(f, TK_INVALID, word.ptr);
 }
 
 static void a_step_with_another_text_is_refused(void **state)

@@ -15,11 +15,23 @@
 /* The copy is synced once, when it is whole; nobody reads it before. One file, without a log beside it. */
 static const char COPY_SETTINGS[] = "PRAGMA synchronous = OFF;";
 static const char COPY_DONE[] = "PRAGMA journal_mode = DELETE;";
+/* Decided and being carried out (TK_IMPORT_APPLYING): the rest of its keys is in a file of its own. */
+static const char HALF_IMPORTS[] = "SELECT COUNT(*) FROM imports WHERE state = 2";
 
 static enum tk_err result_of(sqlite3 *handle, int code)
 {
         const struct tk_db shell = {.handle = handle};
         return tk_sqlite_error(&shell, code);
+}
+
+static int64_t number(sqlite3 *db, const char *sql)
+{
+        sqlite3_stmt *stmt;
+        int64_t value = -1;
+        if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+                value = sqlite3_column_int64(stmt, 0);
+        sqlite3_finalize(stmt);
+        return value;
 }
 
 /* In one step: one snapshot, whoever writes meanwhile, so that the copy is some commit's state. */
@@ -57,6 +69,8 @@ enum tk_err tk_sqlite_copy(struct tk_db *db, const char *path)
                 err = result_of(to, sqlite3_exec(to, COPY_SETTINGS, NULL, NULL, NULL));
         if (err == TK_OK)
                 err = copy_pages(to, db->handle);
+        if (err == TK_OK && number(to, HALF_IMPORTS) > 0)
+                err = TK_BUSY;
         if (err == TK_OK)
                 err = result_of(to, sqlite3_exec(to, COPY_DONE, NULL, NULL, NULL));
         sqlite3_close(to);
@@ -84,16 +98,6 @@ static bool first_complaint(sqlite3 *db, const char *sql, char *ret_text, size_t
         }
         sqlite3_finalize(stmt);
         return code == SQLITE_ROW || code == SQLITE_DONE;
-}
-
-static int64_t number(sqlite3 *db, const char *sql)
-{
-        sqlite3_stmt *stmt;
-        int64_t value = -1;
-        if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-                value = sqlite3_column_int64(stmt, 0);
-        sqlite3_finalize(stmt);
-        return value;
 }
 
 enum tk_err tk_sqlite_inspect(const char *path, struct tk_registry_look *ret_look)

@@ -39,6 +39,7 @@ enum tk_err tk_sqlite_bind_i64(struct tk_stmt *stmt, int parameter, int64_t valu
 enum tk_err tk_sqlite_bind_text(struct tk_stmt *stmt, int parameter, struct tk_str value);
 enum tk_err tk_sqlite_bind_blob(struct tk_stmt *stmt, int parameter, struct tk_str value);
 enum tk_err tk_sqlite_step(struct tk_stmt *stmt, bool *ret_row);
+int64_t tk_sqlite_changes(struct tk_db *db);
 int64_t tk_sqlite_column_i64(struct tk_stmt *stmt, int column);
 struct tk_str tk_sqlite_column_bytes(struct tk_stmt *stmt, int column);
 void tk_sqlite_reset(struct tk_stmt *stmt);

@@ -130,6 +130,11 @@ enum tk_err tk_sqlite_step(struct tk_stmt *stmt, bool *ret_row)
         return tk_sqlite_error(stmt->db, sqlite3_extended_errcode(stmt->db->handle));
 }
 
+int64_t tk_sqlite_changes(struct tk_db *db)
+{
+        return sqlite3_changes64(db->handle);
+}
+
 int64_t tk_sqlite_column_i64(struct tk_stmt *stmt, int column)
 {
         return sqlite3_column_int64(stmt->handle, column);
